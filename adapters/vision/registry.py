@@ -1,0 +1,85 @@
+"""Architectures by name.
+
+A model package names its architecture; this registry is the only place that knows how to build it.
+Registering an architecture is all it takes to train, package and serve it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import timm
+import torchvision
+from torch import nn
+
+from domain.errors import UnknownArchitecture
+
+Builder = Callable[[int], nn.Module]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network family that can be built for any number of classes.
+
+    ``explained_layer`` names the submodule whose feature maps Grad-CAM weighs: the last one that
+    still has spatial positions. ``source`` cites the paper.
+    """
+
+    name: str
+    build: Builder
+    explained_layer: str
+    source: str
+
+
+_ARCHITECTURES: dict[str, Architecture] = {}
+
+
+def register(architecture: Architecture) -> Architecture:
+    """Add an architecture; a name that is already taken is a programming error and raises ``ValueError``."""
+    if architecture.name in _ARCHITECTURES:
+        raise ValueError(f"an architecture named {architecture.name!r} is already registered")
+    _ARCHITECTURES[architecture.name] = architecture
+    return architecture
+
+
+def architecture(name: str) -> Architecture:
+    """The architecture registered as ``name``, or :class:`UnknownArchitecture` with the known names."""
+    try:
+        return _ARCHITECTURES[name]
+    except KeyError:
+        raise UnknownArchitecture(name, known=architecture_names()) from None
+
+
+def architecture_names() -> tuple[str, ...]:
+    """Every registered name, sorted."""
+    return tuple(sorted(_ARCHITECTURES))
+
+
+def _resnet(name: str) -> None:
+    constructor = getattr(torchvision.models, name)
+
+    def build(num_classes: int) -> nn.Module:
+        # A residual branch that starts at zero makes a deep network trainable in few epochs (Goyal et al. 2017).
+        network: nn.Module = constructor(num_classes=num_classes, zero_init_residual=True)
+        return network
+
+    register(Architecture(name, build, "layer4", "He et al., Deep Residual Learning for Image Recognition, 2015"))
+
+
+for _name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
+    _resnet(_name)
+
+
+def _efficientnet_lite0(num_classes: int) -> nn.Module:
+    return timm.create_model("tf_efficientnet_lite0", num_classes=num_classes)
+
+
+register(
+    Architecture(
+        "efficientnet_lite0",
+        _efficientnet_lite0,
+        "bn2",
+        "Tan and Le, EfficientNet, 2019; the Lite variants of the TensorFlow TPU team, 2020",
+    )
+)

@@ -1,0 +1,62 @@
+"""From a probability to a word: the one place where a number becomes a claim."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import Field, model_validator
+
+from domain.values import Probability, Value, Verdict, VerdictWord
+
+
+class OperatingPoint(Value):
+    """How a model's raw score is read; every number here was chosen on validation data (or says it was not)."""
+
+    temperature: float = Field(default=1.0, gt=0)
+    """Logits are divided by it before the softmax (Guo et al., On Calibration of Modern Neural Networks, 2017)."""
+    calibrated: bool = False
+    """Whether the temperature was fitted, and the fit checked, on held-out data."""
+    threshold: Probability = 0.5
+    band: tuple[Probability, Probability] = (0.5, 0.5)
+    """Lower and upper end of the uncertain band; it contains the threshold."""
+
+    @model_validator(mode="after")
+    def _band_holds_the_threshold(self) -> OperatingPoint:
+        low, high = self.band
+        if not low <= self.threshold <= high:
+            raise ValueError(f"the uncertain band {low}–{high} does not contain the threshold {self.threshold}")
+        return self
+
+
+def probability_of(margin: float, point: OperatingPoint) -> float:
+    """The probability of tumour for a logit margin (tumour minus normal), temperature-scaled."""
+    scaled = margin / point.temperature
+    if scaled >= 0:
+        return 1 / (1 + math.exp(-scaled))
+    power = math.exp(scaled)
+    return power / (1 + power)
+
+
+def judge(probability: float, point: OperatingPoint) -> Verdict:
+    """Read a probability against the operating point. The band's ends belong to the certain words."""
+    low, high = point.band
+    if low < probability < high:
+        word = VerdictWord.UNCERTAIN
+    elif probability >= point.threshold:
+        word = VerdictWord.TUMOUR
+    else:
+        word = VerdictWord.NO_TUMOUR
+    return Verdict(
+        word=word, probability=probability, threshold=point.threshold, band=point.band, calibrated=point.calibrated
+    )
+
+
+def decline(point: OperatingPoint) -> Verdict:
+    """The verdict on an image that the model should not be asked about."""
+    return Verdict(
+        word=VerdictWord.OUT_OF_DOMAIN,
+        probability=None,
+        threshold=point.threshold,
+        band=point.band,
+        calibrated=point.calibrated,
+    )
