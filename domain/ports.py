@@ -104,6 +104,43 @@ class BrokerClient(Protocol):
         ...
 
 
+class WorkerLine(Protocol):
+    """A classifier's line: it binds, brokers connect. One thread receives; any thread may send."""
+
+    def receive(self, timeout_s: float) -> tuple[bytes, Envelope] | None:
+        """The next well-formed message and the peer it came from; None after ``timeout_s``.
+
+        A malformed or foreign message is answered with ``RequestRejected`` and never returned.
+        """
+        ...
+
+    def send(self, peer: bytes, envelope: Envelope) -> None:
+        """Queue an answer; a peer that has gone is ignored (its broker has requeued the job)."""
+        ...
+
+    def close(self) -> None:
+        """Send what is queued (at most a second) and hang up."""
+        ...
+
+
+class SessionLine(Protocol):
+    """A line to the event bus for processes that hear and tell (speech, supervisor, listener)."""
+
+    session: str
+
+    def receive(self, timeout_s: float) -> Envelope | None:
+        """The next event of this session or of everybody (and, for the speech worker, its commands)."""
+        ...
+
+    def publish(self, body: Message, *, correlation_id: str | None = None, to_everybody: bool = False) -> None:
+        """Tell this session, or everybody. Any thread may call it."""
+        ...
+
+    def close(self) -> None:
+        """Hang up."""
+        ...
+
+
 # --- speech --------------------------------------------------------------------------------------------------------
 
 
