@@ -1,0 +1,95 @@
+"""A process's ties to the supervisor: a pipe to say READY and to beat on, and a lifeline that closes when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import threading
+from types import FrameType
+
+log = logging.getLogger(__name__)
+
+#: Names of the environment variables that carry the inherited pipe ends' numbers.
+STATUS_FD = "HISTOVOX_STATUS_FD"
+LIFELINE_FD = "HISTOVOX_LIFELINE_FD"
+BEAT_S = 1.0
+#: How long a process may tidy up once its supervisor is gone.
+GRACE_S = 5.0
+
+
+class Lifecycle:
+    """``stop`` is set by SIGTERM, SIGINT or the supervisor's death; a loop looks at it at least five times a second."""
+
+    def __init__(self, name: str, *, status_fd: int | None = None, lifeline_fd: int | None = None) -> None:
+        self.name = name
+        self.stop = threading.Event()
+        self._status_fd = status_fd
+        self._lifeline_fd = lifeline_fd
+        self._write_lock = threading.Lock()
+
+    @classmethod
+    def from_environment(cls, name: str) -> Lifecycle:
+        """Take over the inherited pipes, if any, and the signals (main thread only)."""
+        life = cls(name, status_fd=_inherited(STATUS_FD), lifeline_fd=_inherited(LIFELINE_FD))
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, life._on_signal)
+            signal.signal(signal.SIGINT, life._on_signal)
+        life.start()
+        return life
+
+    @property
+    def supervised(self) -> bool:
+        """Whether a supervisor started this process."""
+        return self._status_fd is not None
+
+    def start(self) -> None:
+        """Begin to beat and to watch the lifeline."""
+        if self._status_fd is not None or self._lifeline_fd is not None:
+            threading.Thread(target=self._attend, name="lifecycle", daemon=True).start()
+
+    def ready(self, detail: str = "") -> None:
+        """Tell the supervisor that this process does its work from now on."""
+        log.info("ready%s", f": {detail}" if detail else "")
+        self._say(f"READY {' '.join(detail.split())}")
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.stop.set()
+
+    def _say(self, line: str) -> None:
+        if self._status_fd is None:
+            return
+        # A supervisor that is gone, or that reads nothing for long, must not hurt its children.
+        with self._write_lock, contextlib.suppress(OSError):
+            os.write(self._status_fd, f"{line.rstrip()}\n".encode())
+
+    def _attend(self) -> None:
+        """Beat until the lifeline closes, from a Python thread: a process stuck holding the GIL falls silent."""
+        while not self._lifeline_closed(BEAT_S):
+            self._say("BEAT")
+        log.warning("the supervisor is gone; stopping")
+        self.stop.set()
+        threading.Event().wait(GRACE_S)
+        os._exit(1)
+
+    def _lifeline_closed(self, timeout_s: float) -> bool:
+        if self._lifeline_fd is None:
+            return threading.Event().wait(timeout_s)
+        readable, _, _ = select.select([self._lifeline_fd], [], [], timeout_s)
+        return bool(readable) and not os.read(self._lifeline_fd, 64)
+
+
+def _inherited(variable: str) -> int | None:
+    """The pipe end that ``variable`` names; it is taken out of the environment, so that grandchildren do not use it."""
+    value = os.environ.pop(variable, None)
+    if value is None or not value.isdigit():
+        return None
+    descriptor = int(value)
+    try:
+        os.set_inheritable(descriptor, False)
+        os.set_blocking(descriptor, variable == LIFELINE_FD)
+    except OSError:
+        return None
+    return descriptor
