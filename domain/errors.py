@@ -113,6 +113,12 @@ class EmptyFile(CallerError):
     code = "empty_file"
 
 
+class NoImagesFound(CallerError):
+    """A folder was opened in which nothing looks like an image."""
+
+    code = "no_images_found"
+
+
 class TruncatedImage(CallerError):
     """The file begins as an image and ends too early."""
 
