@@ -1,0 +1,55 @@
+# Histovox. Each target sets up what it needs the first time; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test check check-static generate format classifier bench doctor train
+
+python := .venv/bin/python
+# FILE=… and its like reach the recipes as environment variables, so that spaces and quotes in them survive.
+export FILE CLASSIFIER BIND DATA ARCHITECTURE OUT ARGS
+
+help: ## This list
+	@echo "Histovox: an aid for reading histology images, not a diagnosis."
+	@echo
+	@awk -F ' *## ' '/^[a-z-]+:.*##/ { split($$1, t, ":"); printf "  make %-14s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
+
+run: ## The application. FILE=image opens it; CLASSIFIER=tcp://host:port uses that worker
+	@scripts/setup.sh run
+	@$(python) scripts/fetch_sample.py || true
+	@$${CLASSIFIER:+env HISTOVOX_CLASSIFIERS="$$CLASSIFIER"} $(python) -m ui.cli run $${FILE:+"$$FILE"} $(ARGS)
+
+test: ## All tests; ARGS="tests/domain -k verdict" for some of them
+	@scripts/setup.sh dev
+	@$(python) -m pytest $(ARGS)
+
+check: check-static ## Format, lint, types, import contracts, generated documents, then all tests
+	@$(python) -m pytest
+
+check-static: ## The same without the tests
+	@scripts/setup.sh dev
+	@$(python) scripts/check.py
+
+generate: ## Write the documents that are made from the code (docs/asyncapi.json)
+	@scripts/setup.sh dev
+	@$(python) scripts/make_asyncapi.py
+
+format: ## Format the source and mend what the linter can mend
+	@scripts/setup.sh dev
+	@$(python) -m ruff check --fix-only --quiet . || true
+	@$(python) -m ruff format --quiet .
+
+classifier: ## A classifier worker for other machines or processes: BIND=tcp://127.0.0.1:5555
+	@scripts/setup.sh run
+	@$(python) -m services.classifier $${BIND:+--bind "$$BIND"} $(ARGS)
+
+bench: ## Measure, and write docs/benchmarks.md. DATA=folder of stored patches (else synthetic ones)
+	@scripts/setup.sh dev
+	@$(python) -m benchmarks $${DATA:+--data "$$DATA"} $(ARGS)
+
+doctor: ## Look for what is missing or broken, and say how to mend it
+	@scripts/setup.sh run
+	@$(python) -m ui.cli doctor $(ARGS)
+
+train: ## Train a model: DATA=folder [ARCHITECTURE=resnet101] [OUT=runs/name]
+	@scripts/setup.sh dev
+	@$(python) -m services.training --data "$${DATA:?say where the patches are: make train DATA=folder}" \
+	    --architecture "$${ARCHITECTURE:-resnet101}" --out "$${OUT:-runs/$${ARCHITECTURE:-resnet101}}" $(ARGS)
