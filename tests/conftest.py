@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+
 #: Which Debian package brings a program that some tests use.
 DEBIAN_PACKAGES = {
     "Xvfb": "xvfb",
