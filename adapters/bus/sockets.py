@@ -1,0 +1,134 @@
+"""How Histovox opens ZeroMQ sockets: explicit linger and limits, and no address stolen from another process."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import zmq
+
+from domain.errors import AddressInUse, ConfigurationError
+from domain.messages.envelope import Buffer
+
+if sys.platform != "win32":
+    import fcntl
+
+Socket = zmq.Socket[bytes]
+#: Messages above this many bytes are handed to ZeroMQ without a copy, if they are immutable.
+ZERO_COPY_BYTES = 1024 * 1024
+#: A frame longer than this disconnects its sender; see also ``Settings.max_message_bytes``.
+DEFAULT_MAX_MESSAGE_BYTES = 512 * 1024 * 1024
+
+
+def open_socket(kind: int, *, linger_ms: int = 0, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> Socket:
+    """A socket of the process's one context. Closing it waits ``linger_ms`` for what is still to be sent."""
+    socket: Socket = zmq.Context.instance().socket(kind)
+    socket.linger = linger_ms
+    socket.setsockopt(zmq.MAXMSGSIZE, max_message_bytes)
+    socket.setsockopt(zmq.RECONNECT_IVL, 50)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+    # A host that vanishes without a word is noticed; a process that hangs is noticed by its missing beats.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
+    return socket
+
+
+def send_now(socket: Socket, frames: Sequence[Buffer]) -> bool:
+    """Send without waiting; False when the peer is gone or its queue is full."""
+    immutable = all(isinstance(frame, bytes) for frame in frames)
+    copy = not immutable or sum(len(frame) for frame in frames) < ZERO_COPY_BYTES
+    try:
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=copy)
+    except zmq.Again:
+        return False
+    except zmq.ZMQError as error:
+        if error.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+            return False
+        raise
+    return True
+
+
+def receive_now(socket: Socket) -> list[bytes] | None:
+    """The next message's frames, None when there is none."""
+    try:
+        return socket.recv_multipart(zmq.NOBLOCK)
+    except zmq.Again:
+        return None
+
+
+class Claim:
+    """An address that this process has bound, and holds against a second process until ``release``."""
+
+    def __init__(self, lock: Any = None) -> None:
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let others bind it."""
+        if self._lock is not None:
+            self._lock.close()
+
+
+def bind(socket: Socket, endpoint: str) -> Claim:
+    """Bind, or say clearly why not. Raises AddressInUse, ConfigurationError.
+
+    A second bind of an ``ipc://`` path would silently steal it, so such a path is guarded by a lock file.
+    """
+    refuse_open_network(endpoint)
+    claim = _claim_path(endpoint)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        claim.release()
+        if error.errno == zmq.EADDRINUSE:
+            raise AddressInUse(f"Another process already listens at {endpoint}; stop it or choose another.") from None
+        raise ConfigurationError(f"The address {endpoint} cannot be used: {zmq.strerror(error.errno or 0)}.") from None
+    return claim
+
+
+def connect(socket: Socket, endpoint: str) -> None:
+    """Connect; the peer may come later. Raises ConfigurationError for an address that makes no sense."""
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError:
+        raise ConfigurationError(
+            f"{endpoint!r} is not an address; write it as tcp://host:port or ipc:///path."
+        ) from None
+
+
+def refuse_open_network(endpoint: str) -> None:
+    """Raise ConfigurationError unless only this machine can reach ``endpoint``: the wire carries no keys yet."""
+    if not endpoint.startswith("tcp://"):
+        return
+    host = urlsplit(endpoint).hostname or "*"
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).is_loopback:
+            return
+    if host != "localhost":
+        raise ConfigurationError(
+            f"{endpoint} would be open to the network without keys; bind tcp://127.0.0.1:PORT and use an SSH tunnel."
+        )
+
+
+def _claim_path(endpoint: str) -> Claim:
+    if not endpoint.startswith("ipc://") or sys.platform == "win32":
+        return Claim()
+    path = Path(endpoint.removeprefix("ipc://"))
+    if len(os.fsencode(path)) > 107:
+        raise ConfigurationError(f"The path of {endpoint} is too long for a Unix socket (107 bytes); choose a shorter.")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = Path(f"{path}.lock").open("ab")  # noqa: SIM115 - held until release
+    except OSError as error:
+        raise ConfigurationError(f"The folder of {endpoint} cannot be used: {error.strerror}.") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise AddressInUse(f"Another process already listens at {endpoint}; stop it or choose another.") from None
+    return Claim(lock)
