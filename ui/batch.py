@@ -6,11 +6,13 @@ drains (``take``), and shows the answers that both return: exactly one an item, 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from domain.errors import BrokerUnreachable
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImageItem, ImagesClassified, ItemAnswer
 from domain.messages.jobs import CancelJob, JobCancelled, JobFailed, JobProgressed, RequestRejected
@@ -25,6 +27,9 @@ WINDOW_JOBS = 8
 WINDOW_BYTES = 128 * 1024 * 1024
 #: The rate is measured over the last so many seconds.
 RATE_SECONDS = 20.0
+#: A broker with too many open jobs says "busy"; the job is offered again after so many seconds.
+BUSY_CODE = "busy"
+BUSY_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class _OpenJob:
     prepared: PreparedJob
     requests: set[str] = field(default_factory=set)
     share_done: float = 0.0
+    busy_until: float | None = None
 
 
 class Batch:
@@ -111,6 +117,7 @@ class Batch:
         """Send jobs up to the window; returns the answers known without a worker (files that cannot be read)."""
         answers = [self._settle(failure) for failure in self._early]
         self._early.clear()
+        self._offer_again()
         while len(self._open) < self._window:
             job = self._waiting or self._source.poll()
             if job is None:
@@ -119,9 +126,8 @@ class Batch:
                 answers.append(self._settle(job))
                 continue
             self._waiting = job
-            if not self._has_room(job):
+            if not (self._has_room(job) and self._send(_OpenJob(job))):
                 break
-            self._send(self._open.setdefault(job.job_id, _OpenJob(job)))
             self._waiting = None
         return answers
 
@@ -137,6 +143,9 @@ class Batch:
             return []
         if isinstance(body, ImagesClassified):
             return self._classified(job, body, envelope)
+        if isinstance(body, RequestRejected) and body.code == BUSY_CODE:
+            job.busy_until = self._clock() + BUSY_PAUSE_S
+            return []
         if isinstance(body, JobFailed | RequestRejected):
             return self._all_failed(job, body.code, body.message, body)
         if isinstance(body, JobCancelled):
@@ -148,16 +157,28 @@ class Batch:
         self.cancelled = True
         self._source.close()
         self._waiting = None
-        for job_id in self._open:
-            self._client.send(CancelJob(), job_id=job_id)
+        with contextlib.suppress(BrokerUnreachable):
+            for job_id in self._open:
+                self._client.send(CancelJob(), job_id=job_id)
 
     def resend_open(self) -> int:
         """Send every open job again under its own id (after a broker's return); returns how many."""
-        for job in self._open.values():
-            self._send(job)
+        for job in list(self._open.values()):
+            if not self._send(job):
+                break
         if self.cancelled:
             self.cancel()
         return len(self._open)
+
+    def abandon(self, code: str, message: str) -> list[BatchAnswer]:
+        """Give up on the open jobs: each of their items fails with this reason (a fault of ours)."""
+        self._source.close()
+        waiting = [_OpenJob(self._waiting)] if self._waiting else []
+        self._waiting = None
+        reason = JobFailed(code=code, message=message, fault="ours")
+        jobs = [*self._open.values(), *waiting]
+        self._open = {job.prepared.job_id: job for job in jobs}
+        return [answer for job in jobs for answer in self._all_failed(job, code, message, reason)]
 
     def close(self) -> None:
         """Stop reading files."""
@@ -169,11 +190,24 @@ class Batch:
         held = sum(open_job.prepared.nbytes for open_job in self._open.values())
         return not self._open or held + job.nbytes <= WINDOW_BYTES
 
-    def _send(self, job: _OpenJob) -> None:
+    def _send(self, job: _OpenJob) -> bool:
+        """Send and count it as open; False while the broker takes nothing."""
         prepared = job.prepared
+        try:
+            job.requests.add(self._client.send(prepared.body, prepared.buffers, job_id=prepared.job_id))
+        except BrokerUnreachable:
+            return False
+        self._open[prepared.job_id] = job
+        job.busy_until = None
         if not self._history:
             self._remember()
-        job.requests.add(self._client.send(prepared.body, prepared.buffers, job_id=prepared.job_id))
+        return True
+
+    def _offer_again(self) -> None:
+        now = self._clock()
+        for job in list(self._open.values()):
+            if job.busy_until is not None and now >= job.busy_until:
+                self._send(job)
 
     def _job_of(self, envelope: Envelope) -> _OpenJob | None:
         header = envelope.header

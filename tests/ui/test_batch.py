@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.errors import BrokerUnreachable
 from domain.messages.base import Message
 from domain.messages.envelope import Buffer, Envelope
 from domain.messages.imaging import ClassifyImages, ImageItem, ImagesClassified, ItemAnswer
@@ -261,6 +262,42 @@ def test_cancelling_starts_nothing_more_and_ends_the_open_jobs(client: Recording
     assert batch.feed() == []
     assert batch.finished
     assert len(client.jobs()) == 2
+
+
+def test_a_busy_broker_is_asked_again_a_second_later(client: RecordingClient, clock: OwnClock) -> None:
+    batch = Batch(client, iter([job("a")]), total=1, clock=clock)
+    batch.feed()
+    busy = RequestRejected(code="busy", message="Too many open jobs.", fault="ours")
+    assert batch.take(says(busy, "a", correlation="request-0")) == []
+    batch.feed()
+    assert client.jobs() == ["a"]
+    clock.now += 1
+    batch.feed()
+    assert client.jobs() == ["a", "a"]
+    assert ids(batch.take(answered(job("a")))) == ["a0"]
+
+
+def test_a_broker_that_takes_nothing_loses_no_job(client: RecordingClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise BrokerUnreachable("not now")
+
+    batch = Batch(client, iter([job("a")]), total=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "send", refuse)
+        batch.feed()
+        batch.feed()
+    assert not batch.finished
+    batch.feed()
+    assert client.jobs() == ["a"]
+
+
+def test_giving_up_answers_every_open_item_with_the_reason(client: RecordingClient) -> None:
+    batch = Batch(client, iter([job("a", items=2), job("b"), job("c")]), total=4, window=2)
+    batch.feed()
+    answers = batch.abandon("broker_unreachable", "No broker answers.")
+    assert ids(answers) == ["a0", "a1", "b0"]
+    assert all(answer.answer.failure and answer.answer.failure.fault == "ours" for answer in answers)
+    assert batch.finished
 
 
 def test_progress_counts_the_patches_of_a_running_image(client: RecordingClient) -> None:
