@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import timm
-import torchvision
-from torch import nn
+from typing import TYPE_CHECKING
 
 from domain.errors import UnknownArchitecture
 
-Builder = Callable[[int], nn.Module]
+if TYPE_CHECKING:
+    from torch import nn
+
+# torchvision and timm take seconds to import, so each builder imports its own library when it is called.
+Builder = Callable[[int], "nn.Module"]
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ def architecture_names() -> tuple[str, ...]:
 
 
 def _resnet(name: str) -> None:
-    constructor = getattr(torchvision.models, name)
-
     def build(num_classes: int) -> nn.Module:
+        from torchvision import models
+
         # A residual branch that starts at zero makes a deep network trainable in few epochs (Goyal et al. 2017).
-        network: nn.Module = constructor(num_classes=num_classes, zero_init_residual=True)
+        network: nn.Module = getattr(models, name)(num_classes=num_classes, zero_init_residual=True)
         return network
 
     register(Architecture(name, build, "layer4", "He et al., Deep Residual Learning for Image Recognition, 2015"))
@@ -72,7 +73,10 @@ for _name in ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"):
 
 
 def _efficientnet_lite0(num_classes: int) -> nn.Module:
-    return timm.create_model("tf_efficientnet_lite0", num_classes=num_classes)
+    import timm
+
+    network: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=num_classes)
+    return network
 
 
 register(

@@ -1,0 +1,327 @@
+"""Model packages: weights that never travel alone.
+
+``models/<name>/`` holds ``model.safetensors``, ``config.json`` and ``card.json``. Everything is checked before the
+first use: one :class:`BadModelPackage` names every fault at once, so that mending takes one round.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from adapters.vision import registry
+from adapters.vision.appearance import Appearance
+from adapters.vision.package_format import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    Evaluation,
+    ModelCard,
+    PackageConfig,
+    Preprocessing,
+    Smoke,
+    StorageFacts,
+    TrainingFacts,
+    Transform,
+)
+from domain.errors import BadModelPackage
+from domain.values import ModelIdentity
+from domain.verdict import OperatingPoint
+
+if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not need it
+    from torch import nn
+
+Storage = Literal["int8", "bf16", "fp32"]
+_STORAGE_WORDS: dict[Storage, Literal["int8 per channel", "bf16", "fp32"]] = {
+    "int8": "int8 per channel",
+    "bf16": "bf16",
+    "fp32": "fp32",
+}
+_M = TypeVar("_M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class LoadedPackage:
+    """A package that passed every check; ``network`` is float32, on the CPU and in evaluation mode."""
+
+    identity: ModelIdentity
+    network: nn.Module
+    config: PackageConfig
+    card: ModelCard
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class PackageSummary:
+    """A folder under ``models/`` as ``list_packages`` finds it; ``fault`` is None when it can be used."""
+
+    name: str
+    title: str
+    fault: str | None
+    size_bytes: int
+    card: ModelCard | None
+    config: PackageConfig | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong with it, short of running it."""
+        return self.fault is None
+
+
+def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:
+    """Every package under ``models_dir``, sorted by name, checksums verified; no network is built."""
+    if not models_dir.is_dir():
+        return ()
+    folders = (folder for folder in sorted(models_dir.iterdir()) if folder.is_dir() and folder.name[0] not in "._")
+    return tuple(_summary(folder) for folder in folders)
+
+
+def load_package(folder: Path) -> LoadedPackage:
+    """Read, check and build the package in ``folder``.
+
+    Raises: BadModelPackage with every fault that was found.
+    """
+    config, card, faults = _read(folder)
+    if faults or config is None or card is None:
+        raise _bad(folder, faults)
+    network, faults = _build(folder, config)
+    if network is None:
+        raise _bad(folder, faults)
+    if contradiction := _contradiction(smoke_margins(network, config, card.positive_class), card.smoke):
+        raise _bad(folder, [contradiction])
+    fingerprint = _fingerprint(config, card)
+    identity = ModelIdentity(
+        name=folder.resolve().name, title=card.title, fingerprint=fingerprint, validation=card.validation
+    )
+    return LoadedPackage(identity, network, config, card, fingerprint)
+
+
+def write_package(
+    folder: Path,
+    *,
+    network: nn.Module,
+    config: PackageConfig,
+    title: str,
+    licence: str,
+    positive_class: str,
+    training: TrainingFacts,
+    operating_point: OperatingPoint,
+    operating_point_protocol: str,
+    appearance: Appearance,
+    evaluation: Evaluation | None = None,
+    storage: Storage = "int8",
+    measured_difference: str = "",
+    limits: Sequence[str] = (),
+    intended_use: str = "",
+) -> ModelCard:
+    """Write the package whole or not at all, and load it once to prove that it can be loaded.
+
+    ``evaluation`` should be of ``storage.as_stored(network, storage)``: the weights as they come back. The checksum
+    and the smoke margins are computed here, from the stored weights.
+
+    Raises: BadModelPackage when the fields contradict one another; nothing is left behind then.
+    """
+    from adapters.vision.storage import as_stored, write_weights
+
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        if positive_class not in config.class_names:
+            raise _bad(folder, [f"the positive class {positive_class!r} is not among {', '.join(config.class_names)}"])
+        write_weights(partial / WEIGHTS_FILE, network, storage)
+        margins = smoke_margins(as_stored(network, storage), config, positive_class)
+        card = ModelCard(
+            title=title,
+            sha256=_sha256(partial / WEIGHTS_FILE),
+            licence=licence,
+            positive_class=positive_class,
+            training=training,
+            evaluation=evaluation,
+            storage=StorageFacts(weights=_STORAGE_WORDS[storage], measured_difference=measured_difference),
+            operating_point=operating_point,
+            operating_point_protocol=operating_point_protocol,
+            appearance=appearance,
+            smoke=_smoke(margins),
+            limits=tuple(limits),
+            intended_use=intended_use,
+        )
+        _write_json(partial / CONFIG_FILE, config)
+        _write_json(partial / CARD_FILE, card)
+        load_package(partial)
+        _swap_in(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return card
+
+
+def smoke_margins(network: nn.Module, config: PackageConfig, positive_class: str) -> tuple[float, ...]:
+    """What ``network`` (float32, CPU) answers to the synthetic smoke patches: positive class minus the others."""
+    import torch
+
+    from adapters.vision.preprocess import margins_of, prepare
+    from adapters.vision.synthetic import smoke_patches
+
+    patches = torch.from_numpy(smoke_patches(config.patch_size_pixels))
+    with torch.inference_mode():
+        logits = network(prepare(patches, config.preprocessing()))
+        margins = margins_of(logits, config.class_names.index(positive_class))
+    return tuple(round(float(margin), 5) for margin in margins)
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def _read(folder: Path) -> tuple[PackageConfig | None, ModelCard | None, list[str]]:
+    """Configuration, card and every fault that shows without building the network."""
+    if not folder.is_dir():
+        return None, None, ["there is no such folder"]
+    faults: list[str] = []
+    config = _parse(folder / CONFIG_FILE, PackageConfig, faults)
+    card = _parse(folder / CARD_FILE, ModelCard, faults)
+    weights = folder / WEIGHTS_FILE
+    if not weights.is_file():
+        faults.append(f"{WEIGHTS_FILE} is missing")
+    elif card and _sha256(weights) != card.sha256:
+        faults.append(f"the weights are damaged: {WEIGHTS_FILE} does not have the checksum that the card states")
+    if config and config.architecture not in registry.architecture_names():
+        known = ", ".join(registry.architecture_names())
+        faults.append(f"no architecture is called {config.architecture!r} (known: {known})")
+    if config and card and card.positive_class not in config.class_names:
+        faults.append(f"the positive class {card.positive_class!r} is not among {', '.join(config.class_names)}")
+    return config, card, faults
+
+
+def _parse(path: Path, model: type[_M], faults: list[str]) -> _M | None:
+    if not path.is_file():
+        faults.append(f"{path.name} is missing")
+        return None
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            where = ".".join(str(step) for step in fault["loc"])
+            faults.append(f"{path.name}{': ' + where if where else ''}: {fault['msg']}")
+    except OSError as error:
+        faults.append(f"{path.name} cannot be read ({error.strerror})")
+    return None
+
+
+def _build(folder: Path, config: PackageConfig) -> tuple[nn.Module | None, list[str]]:
+    import torch
+
+    from adapters.vision.storage import read_weights
+
+    try:
+        state = read_weights(folder / WEIGHTS_FILE)
+    except ValueError as error:
+        return None, [f"{WEIGHTS_FILE}: {error}"]
+    build = registry.architecture(config.architecture).build
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        network = build(config.num_classes)
+    expected = network.state_dict()
+    faults = [f"{WEIGHTS_FILE} lacks {name}" for name in expected if name not in state]
+    faults += [
+        f"{WEIGHTS_FILE} has {name}, which {config.architecture} has not" for name in state if name not in expected
+    ]
+    for name, tensor in state.items():
+        if name in expected and tensor.shape != expected[name].shape:
+            has, needs = tuple(tensor.shape), tuple(expected[name].shape)
+            hint = " (the number of classes differs)" if has[1:] == needs[1:] else ""
+            faults.append(f"{WEIGHTS_FILE}: {name} is {has}, not {needs}{hint}")
+        elif not torch.isfinite(tensor).all():
+            faults.append(f"{WEIGHTS_FILE}: {name} holds values that are no numbers")
+    if faults:
+        return None, faults
+    network.load_state_dict(state, assign=True)
+    if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
+        network = build(config.num_classes)  # it has tensors outside its state, which only a real build fills
+        network.load_state_dict(state)
+    return network.eval().requires_grad_(False), []
+
+
+def _contradiction(found: Sequence[float], smoke: Smoke) -> str | None:
+    """What is wrong when the weights do not answer the smoke patches as they did when they were packaged."""
+    if len(found) != len(smoke.margins):
+        return f"the card states {len(smoke.margins)} smoke margins where {len(found)} patches are asked"
+    if all(abs(a - b) <= smoke.tolerance for a, b in zip(found, smoke.margins, strict=True)):
+        return None
+    if all(abs(a + b) <= smoke.tolerance for a, b in zip(found, smoke.margins, strict=True)):
+        return "the class order is swapped: every smoke patch gets the opposite answer to the one on the card"
+    worst = max(abs(a - b) for a, b in zip(found, smoke.margins, strict=True))
+    return f"the weights do not behave as when they were packaged: a smoke margin is off by {worst:.3g}"
+
+
+def _summary(folder: Path) -> PackageSummary:
+    config, card, faults = _read(folder)
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    fault = "; ".join(faults[:8]) or None
+    return PackageSummary(folder.name, card.title if card else folder.name, fault, size, card, config)
+
+
+def _bad(folder: Path, faults: Sequence[str]) -> BadModelPackage:
+    shown = list(faults[:8]) + ([f"and {len(faults) - 8} more faults"] if len(faults) > 8 else [])
+    listed = "".join(f"\n  - {fault}" for fault in shown)
+    return BadModelPackage(f"The model package {folder.name.strip('.')!r} cannot be used:{listed}\nFetch it again.")
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+def _smoke(margins: Sequence[float]) -> Smoke:
+    # Other processors round differently, by far less than this; a swapped order is off by twice a margin.
+    return Smoke(margins=tuple(margins), tolerance=max(0.002, 0.02 * max(abs(margin) for margin in margins)))
+
+
+def _fingerprint(config: PackageConfig, card: ModelCard) -> str:
+    """Of everything that decides an answer: weights, configuration, operating point and appearance."""
+    deciding = [
+        card.sha256,
+        card.positive_class,
+        *(m.model_dump_json() for m in (config, card.operating_point, card.appearance)),
+    ]
+    return hashlib.sha256("\n".join(deciding).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_json(path: Path, model: BaseModel) -> None:
+    path.write_text(json.dumps(model.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _swap_in(partial: Path, folder: Path) -> None:
+    """Put the finished folder in its place; an older package of that name gives way."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.replace(old)
+    partial.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+__all__ = [
+    "BadModelPackage",
+    "Evaluation",
+    "LoadedPackage",
+    "ModelCard",
+    "PackageConfig",
+    "PackageSummary",
+    "Preprocessing",
+    "Storage",
+    "TrainingFacts",
+    "Transform",
+    "list_packages",
+    "load_package",
+    "smoke_margins",
+    "write_package",
+]
