@@ -30,7 +30,8 @@ def encode(envelope: Envelope) -> list[Buffer]:
     """The frames of a message. Raises MalformedFrame when its buffers are not those that its body announces."""
     _check_buffers(envelope.body, envelope.buffers)
     header = envelope.header.model_dump_json(exclude_none=True).encode()
-    return [PROTOCOL_TAG, header, envelope.body.model_dump_json(exclude_none=True).encode(), *envelope.buffers]
+    # Nulls stay in the body: for some fields (a verdict without probability) null is the answer, not an omission.
+    return [PROTOCOL_TAG, header, envelope.body.model_dump_json().encode(), *envelope.buffers]
 
 
 def decode(frames: Sequence[Buffer], header: Header | None = None) -> Envelope:
