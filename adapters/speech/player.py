@@ -25,6 +25,9 @@ LATENCY_S = 0.02
 #: A device that takes no samples for so long has vanished.
 STALLED_S = 1.5
 _HAND_OVER_S = 0.5
+#: Silence around each sound: up to 25 ms at its begin and its end were measured lost through PulseAudio.
+_HEAD_S = 0.03
+_TAIL_S = 0.08
 
 _NO_LIBRARY = "PortAudio is missing, so nothing can be played. Install it: apt-get install libportaudio2."
 _NO_DEVICE = "There is no sound device. Connect one, or start the sound server; captions go on meanwhile."
@@ -38,6 +41,10 @@ def load_portaudio() -> ModuleType:
         raise NoSoundDevice(f"{_NO_LIBRARY} ({error})") from error
     module: ModuleType = sounddevice
     return module
+
+
+def _padded(samples: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
+    return np.pad(samples, (int(_HEAD_S * rate_hz), int(_TAIL_S * rate_hz)))
 
 
 class _Playing:
@@ -128,7 +135,7 @@ class SoundDevicePlayer:
     def _start(self, portaudio: Any, sound: Pcm, volume: float) -> tuple[_Playing, Any]:
         refused: Exception | None = None
         for rate, channels in self._formats(portaudio, sound):
-            samples = scaled(samples_of(resampled(sound, rate)), volume)
+            samples = _padded(scaled(samples_of(resampled(sound, rate)), volume), rate)
             playing = _Playing(samples, channels, portaudio.CallbackStop)
             try:
                 stream = portaudio.OutputStream(
@@ -156,7 +163,7 @@ class SoundDevicePlayer:
         """Wait for the end, a stop or a stall; then close the stream and report once."""
         seen = -1
         while not playing.wake.wait(self._stalled_s):
-            if playing.position == seen and not playing.completed:
+            if playing.position == seen:
                 log.warning("the sound device takes no more samples; giving up this sound")
                 playing.stop()
             seen = playing.position
