@@ -165,3 +165,9 @@ class BadTrainingData(CallerError):
     """A data folder that cannot be trained on."""
 
     code = "bad_training_data"
+
+
+class JournalFailed(OurError):
+    """The journal cannot be read or written (disk full, damaged file)."""
+
+    code = "journal_failed"

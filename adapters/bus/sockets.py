@@ -8,16 +8,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import zmq
 
+from adapters.file_lock import FileLock
 from domain.errors import AddressInUse, ConfigurationError
 from domain.messages.envelope import Buffer
-
-if sys.platform != "win32":
-    import fcntl
 
 Socket = zmq.Socket[bytes]
 #: Messages above this many bytes are handed to ZeroMQ without a copy, if they are immutable.
@@ -65,13 +62,13 @@ def receive_now(socket: Socket) -> list[bytes] | None:
 class Claim:
     """An address that this process has bound, and holds against a second process until ``release``."""
 
-    def __init__(self, lock: Any = None) -> None:
+    def __init__(self, lock: FileLock | None = None) -> None:
         self._lock = lock
 
     def release(self) -> None:
         """Let others bind it."""
-        if self._lock is not None:
-            self._lock.close()
+        if self._lock:
+            self._lock.release()
 
 
 def bind(socket: Socket, endpoint: str) -> Claim:
@@ -86,7 +83,7 @@ def bind(socket: Socket, endpoint: str) -> Claim:
     except zmq.ZMQError as error:
         claim.release()
         if error.errno == zmq.EADDRINUSE:
-            raise AddressInUse(f"Another process already listens at {endpoint}; stop it or choose another.") from None
+            raise AddressInUse(_taken(endpoint)) from None
         raise ConfigurationError(f"The address {endpoint} cannot be used: {zmq.strerror(error.errno or 0)}.") from None
     return claim
 
@@ -121,14 +118,8 @@ def _claim_path(endpoint: str) -> Claim:
     path = Path(endpoint.removeprefix("ipc://"))
     if len(os.fsencode(path)) > 107:
         raise ConfigurationError(f"The path of {endpoint} is too long for a Unix socket (107 bytes); choose a shorter.")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = Path(f"{path}.lock").open("ab")  # noqa: SIM115 - held until release
-    except OSError as error:
-        raise ConfigurationError(f"The folder of {endpoint} cannot be used: {error.strerror}.") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise AddressInUse(f"Another process already listens at {endpoint}; stop it or choose another.") from None
-    return Claim(lock)
+    return Claim(FileLock(Path(f"{path}.lock"), _taken(endpoint)))
+
+
+def _taken(endpoint: str) -> str:
+    return f"Another process already listens at {endpoint}; stop it or choose another."

@@ -1,0 +1,62 @@
+"""The journal's tables, as migrations: one entry a version, never changed once released."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from domain.errors import ConfigurationError
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        arrival INTEGER NOT NULL,           -- grows with time
+        session TEXT NOT NULL,
+        rank INTEGER NOT NULL,              -- 0 interactive, 1 bulk
+        state TEXT NOT NULL,                -- queued, leased, answered
+        attempt INTEGER NOT NULL DEFAULT 0,
+        header TEXT NOT NULL,
+        body TEXT NOT NULL,                 -- emptied once answered
+        answer_header TEXT,
+        answer_body TEXT
+    ) STRICT;
+    CREATE INDEX open_jobs ON jobs (rank, arrival) WHERE state <> 'answered';
+    CREATE INDEX jobs_by_age ON jobs (arrival);
+    CREATE TABLE buffers (
+        job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        part TEXT NOT NULL,                 -- request (dropped once answered) or answer
+        position INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (job_id, part, position)
+    ) STRICT;
+    CREATE TABLE results (
+        serial INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_id TEXT NOT NULL,
+        answered_at TEXT NOT NULL,
+        name TEXT NOT NULL,
+        path TEXT,
+        sha256 TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        stated_um_per_px REAL,              -- as the person said; NULL: left to the file
+        word TEXT NOT NULL,
+        probability REAL,
+        superseded INTEGER NOT NULL DEFAULT 0,  -- 1: the same file was answered the same way later
+        result TEXT NOT NULL,
+        heat_map BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX equal_images ON results (sha256, fingerprint);
+    """,
+)
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Bring the tables to this version. Raises ConfigurationError for a journal that a newer version wrote."""
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            f"The journal was written by a newer Histovox (format {version}, this one knows {len(MIGRATIONS)}); "
+            "update Histovox or choose another HISTOVOX_DATA_DIR."
+        )
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        database.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
