@@ -65,8 +65,8 @@ CHANNELS: tuple[tuple[str, str, str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
         "events",
         "ipc://{runtime_dir}/events.sock",
-        "What the broker publishes (broker XPUB, others SUB). A topic frame `<scope>|<Type>` comes first; the scope is a "
-        "session, `*` for everybody, or `speech:<session>` for the commands to that session's speech worker.",
+        "What the broker publishes (broker XPUB, others SUB). A topic frame `<scope>|<Type>` comes first; the scope is "
+        "a session, `*` for everybody, or `speech:<session>` for the commands to that session's speech worker.",
         (),
         PUBLISHED + TOLD + SPEECH_COMMANDS,
     ),
