@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -67,6 +68,8 @@ def _private_stdout() -> BinaryIO:
 
 def main() -> None:
     """Serve the backend that the first argument names."""
+    # Ctrl-C in a terminal reaches the whole group; the parent decides when this process ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = _private_stdout()
     requests: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()

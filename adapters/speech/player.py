@@ -111,10 +111,10 @@ class SoundDevicePlayer:
         except NoSoundDevice:
             return False
         with self._lock:
-            if self._default_output(portaudio) is not None:
+            if self._busy or self._can_open(portaudio):
                 return True
             self._look_again(portaudio)
-            return self._default_output(portaudio) is not None
+            return self._can_open(portaudio)
 
     def _wait_for_hand_over(self) -> None:
         """A device may take one stream only, so the next opens when the last is closed."""
@@ -177,15 +177,22 @@ class SoundDevicePlayer:
         playing.closed.set()
         on_end(completed)
 
-    def _default_output(self, portaudio: Any) -> Any | None:
+    @property
+    def _busy(self) -> bool:
+        return self._playing is not None and not self._playing.closed.is_set()
+
+    def _can_open(self, portaudio: Any) -> bool:
+        """Tries it: a device may be listed while the sound server behind it is gone."""
         try:
-            return portaudio.query_devices(kind="output")
+            device = portaudio.query_devices(kind="output")
+            portaudio.check_output_settings(samplerate=device["default_samplerate"], dtype="int16")
         except (portaudio.PortAudioError, ValueError):
-            return None
+            return False
+        return True
 
     def _look_again(self, portaudio: Any) -> None:
         """PortAudio lists devices once, at its start; only a restart finds those that came later."""
-        if self._playing is not None and not self._playing.closed.is_set():
+        if self._busy:
             return
         try:
             portaudio._terminate()

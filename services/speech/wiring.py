@@ -1,0 +1,74 @@
+"""Puts the speech worker together from adapters."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from uuid import uuid4
+
+from adapters.bus.session_line import ZmqSessionLine
+from adapters.file_lock import FileLock
+from adapters.speech.engines import EngineRegistry
+from adapters.speech.player import SoundDevicePlayer
+from adapters.system_clock import SystemClock
+from domain.errors import UnknownEngine
+from services.runtime.lifecycle import Lifecycle
+from services.runtime.settings import Settings
+from services.speech.announcer import Announcer
+from services.speech.backstage import BackstageThread
+from services.speech.configuration import Configurator, Current, SettingsFile, SpeechSettings
+from services.speech.handlers import SpeechHandlers
+from services.speech.loop import Inbox, run
+from services.speech.rack import EngineRack
+from services.speech.speaker import Speaker
+
+log = logging.getLogger(__name__)
+
+_SECOND = "Another speech worker speaks for this session already, and two would talk at once; stop it first."
+
+
+def starting_settings(
+    settings: Settings, file: SettingsFile, known: tuple[str, ...], engine: str | None
+) -> SpeechSettings:
+    """What was stored, over what is set up; ``engine`` (the command line's word) wins. Raises UnknownEngine."""
+    for name in filter(None, (engine, settings.speech_engine)):
+        if name not in known:
+            raise UnknownEngine(name, known)
+    stored = file.load(settings.speech_engine, settings.language)
+    if stored.engine not in known:
+        log.warning("the stored speech engine %r is unknown; %s speaks", stored.engine, settings.speech_engine)
+        stored = stored.model_copy(update={"engine": settings.speech_engine, "voice": None})
+    if engine and engine != stored.engine:
+        stored = stored.model_copy(update={"engine": engine, "voice": None})
+    return stored
+
+
+def serve(settings: Settings, engine: str | None = None) -> None:
+    """Speak until told to stop. Raises UnknownEngine and other ConfigurationErrors before anything is started."""
+    registry = EngineRegistry(voice_folders=(settings.data_dir / "voices",))
+    file = SettingsFile(settings.config_dir / "speech.json")
+    current = Current(starting_settings(settings, file, registry.names, engine))
+    lock = FileLock(settings.make_runtime_dir() / f"speech-{settings.session}.lock", _SECOND)
+    life = Lifecycle.from_environment("speech")
+    line = ZmqSessionLine(
+        settings.publish_endpoint,
+        settings.events_endpoint,
+        session=settings.session,
+        source=f"speech/{uuid4().hex[:8]}",
+        speech=True,
+    )
+    with contextlib.ExitStack() as held:
+        held.callback(lock.release)
+        held.callback(line.close)
+        rack = held.enter_context(contextlib.closing(EngineRack(registry)))
+        inbox, clock, player = Inbox(), SystemClock(), SoundDevicePlayer()
+        backstage = held.enter_context(contextlib.closing(BackstageThread(inbox.post)))
+        speaker = Speaker(current, rack, player, backstage, line.publish, clock, inbox.post)
+        announcer = Announcer(current, speaker.say, clock)
+        configurator = Configurator(
+            current, rack, player, backstage, line.publish, save=file.save, changed=speaker.settings_changed
+        )
+        configurator.warm_up()
+        life.ready(f"engine {current.settings.engine}")
+        handlers = SpeechHandlers(current, speaker, announcer, configurator)
+        run(inbox, line, handlers, speaker, announcer, clock, life.stop)
