@@ -236,8 +236,6 @@ def _build(folder: Path, config: PackageConfig) -> tuple[nn.Module | None, list[
             has, needs = tuple(tensor.shape), tuple(expected[name].shape)
             hint = " (the number of classes differs)" if has[1:] == needs[1:] else ""
             faults.append(f"{WEIGHTS_FILE}: {name} is {has}, not {needs}{hint}")
-        elif not torch.isfinite(tensor).all():
-            faults.append(f"{WEIGHTS_FILE}: {name} holds values that are no numbers")
     if faults:
         return None, faults
     network.load_state_dict(state, assign=True)

@@ -66,9 +66,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The ``state_dict`` stored at ``path``. Raises ``ValueError`` where the file is not what it says."""
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            return unpack({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"not a safetensors file of weights ({error})") from None
+    # Bytes are always finite, so only scales and float tensors are looked at: a tenth of the time.
+    broken = [name for name, tensor in stored.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise ValueError(f"values that are no numbers in {', '.join(broken[:3])}")
+    return unpack(stored)
 
 
 def _to_bytes(tensor: Tensor) -> tuple[Tensor, Tensor]:
