@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """Of one frame; a peer that sends a longer one is disconnected."""
     max_open_jobs: int = Field(default=2000, ge=1)
     """Unanswered jobs in the journal; more are refused with "busy"."""
+    max_open_bytes: int = Field(default=2 * 1024**3, ge=1)
+    """Encoded images of unanswered jobs, all together; more are refused with "busy"."""
     loopback_port: int = Field(default=47610, ge=1024, le=65000)
     """First of four TCP ports, used only where there are no Unix sockets (Windows)."""
 

@@ -1,0 +1,26 @@
+"""The broker's one loop: messages first, then the passing of time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final, Protocol
+
+from services.broker.desk import Desk
+
+#: The longest that a quiet broker waits before it looks at its clock and at ``stop``.
+TICK_S: Final = 0.1
+
+
+class Wires(Protocol):
+    """Where messages come from."""
+
+    def turn(self, listener: Desk, timeout_s: float) -> None:
+        """Hand over what arrives within ``timeout_s``."""
+        ...
+
+
+def serve(desk: Desk, wires: Wires, stop: threading.Event) -> None:
+    """Serve until ``stop`` is set."""
+    while not stop.is_set():
+        wires.turn(desk, TICK_S)
+        desk.tick()
