@@ -137,6 +137,18 @@ class ImageTooSmall(CallerError):
     code = "image_too_small"
 
 
+class ScaleUnusable(CallerError):
+    """The image is so much coarser than the model's scale that single nuclei cannot be told apart."""
+
+    code = "scale_unusable"
+
+
+class OutOfMemory(OurError):
+    """The device has too little memory even for a small batch."""
+
+    code = "out_of_memory"
+
+
 class MalformedFrame(CallerError):
     """A message that does not follow the protocol."""
 
