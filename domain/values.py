@@ -119,7 +119,8 @@ class HeatMapGrid(Value):
     """How the cells of a heat map lie on the image.
 
     The map rides beside the message as rows×columns uint8: 0–254 is probability × 254, 255 is "not looked at"
-    (blank glass). Cell (r, c) covers ``cell_width``×``cell_height`` pixels from (x0 + c·cell_width, y0 + r·cell_height).
+    (blank glass). Cell (r, c) covers ``cell_width``×``cell_height`` pixels from
+    (x0 + c·cell_width, y0 + r·cell_height).
     """
 
     rows: int = Field(ge=1, le=4096)

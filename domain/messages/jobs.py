@@ -113,7 +113,7 @@ class HistoryForgotten(Message):
 
 
 class QueryOpenJobs(Message):
-    """Client → broker: this session's jobs that are not answered yet (after a restart). Answered by ``OpenJobsListed``."""
+    """Client → broker: this session's jobs that are not answered yet. Answered by ``OpenJobsListed``."""
 
 
 class OpenJob(Value):

@@ -12,7 +12,7 @@ from domain.values import ModelIdentity, Value
 
 
 class GreetWorker(Message):
-    """Broker → worker, once a second: I am here. Answered by ``WorkerReady`` at once and ``WorkerBeat`` from then on."""
+    """Broker → worker, once a second. Answered by ``WorkerReady`` at once and ``WorkerBeat`` from then on."""
 
 
 class WorkerReady(Message):

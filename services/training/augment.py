@@ -5,10 +5,13 @@ Works on whole batches of uint8 patches so that it costs little beside the netwo
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from services.training.recipe import Recipe
@@ -95,8 +98,14 @@ def recompress_some(patches: Tensor, share: float, quality: tuple[int, int], gen
     patches = patches.clone()
     for index in torch.nonzero(torch.rand(len(patches), generator=generator) < share).flatten().tolist():
         level = int(torch.randint(quality[0], quality[1] + 1, (), generator=generator))
-        patches[index] = decode_jpeg(encode_jpeg(patches[index], level), ImageReadMode.RGB)
+        patches[index] = _recompressed(patches[index], level)
     return patches
+
+
+def _recompressed(patch: Tensor, quality: int) -> Tensor:
+    encoded = io.BytesIO()
+    Image.fromarray(patch.permute(1, 2, 0).numpy()).save(encoded, "JPEG", quality=quality)
+    return torch.from_numpy(np.array(Image.open(encoded))).permute(2, 0, 1)
 
 
 def _uniform(shape: tuple[int, ...], half_width: float, generator: torch.Generator) -> Tensor:

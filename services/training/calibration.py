@@ -17,6 +17,8 @@ SENSITIVITY_AT_BAND_START = 0.98
 #: Above the band a patch is called tumour: at most 5 % of the calibration patches without tumour lie there.
 SPECIFICITY_AT_BAND_END = 0.95
 
+COLDEST = 0.05
+
 
 def fit_temperature(margins: Tensor, labels: Tensor) -> float:
     """The temperature that minimises the negative log-likelihood (Guo et al. 2017)."""
@@ -30,7 +32,8 @@ def fit_temperature(margins: Tensor, labels: Tensor) -> float:
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return float(log_temperature.exp().detach())
+    # Scores that separate the patches perfectly would drive it to zero, where every answer is 0 or 1.
+    return max(COLDEST, float(log_temperature.exp().detach()))
 
 
 def choose_operating_point(margins: Tensor, labels: Tensor) -> OperatingPoint:
@@ -55,4 +58,4 @@ def in_calibration_half(identifier: str) -> bool:
 
 
 def _rounded(probability: Tensor) -> float:
-    return round(float(probability), 4)
+    return min(0.9995, max(0.0005, round(float(probability), 4)))

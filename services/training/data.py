@@ -37,9 +37,7 @@ class LabelledPatches:
 
     def subset(self, indices: Tensor) -> LabelledPatches:
         """The patches at ``indices``, in that order."""
-        return LabelledPatches(
-            self.pixels[indices], self.labels[indices], tuple(self.ids[i] for i in indices.tolist())
-        )
+        return LabelledPatches(self.pixels[indices], self.labels[indices], tuple(self.ids[i] for i in indices.tolist()))
 
 
 def read_split(folder: Path, split: str, cache: Path | None = None) -> LabelledPatches:
@@ -93,12 +91,12 @@ def _labels(path: Path) -> Iterator[tuple[str, int]]:
 def _decode_all(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     with ThreadPoolExecutor(4) as pool:
         patches = list(pool.map(_decode, paths))
-    kept = [i for i, patch in enumerate(patches) if patch is not None]
-    if len(kept) < len(paths):
-        log.warning("%d images could not be read and are left out", len(paths) - len(kept))
-    if not kept:
+    readable = {i: patch for i, patch in enumerate(patches) if patch is not None}
+    if len(readable) < len(paths):
+        log.warning("%d images could not be read and are left out", len(paths) - len(readable))
+    if not readable:
         raise BadTrainingData("Not one of the images could be read.")
-    return np.stack([patches[i] for i in kept]), np.array(kept)
+    return np.stack(list(readable.values())), np.array(list(readable))
 
 
 def _decode(path: Path) -> np.ndarray | None:

@@ -46,10 +46,11 @@ class Report(Value):
     figures: dict[str, Figure]
 
 
-def evaluate(margins: Tensor, labels: Tensor, ids: tuple[str, ...]) -> Report:
+def evaluate(margins: Tensor, labels: Tensor, ids: tuple[str, ...], draws: int = 1000) -> Report:
     """Choose the operating point on one half of the held-out patches and measure on the other.
 
-    AUC and the figures at probability 0.5 before calibration use all patches, since nothing was chosen on them.
+    ``draws`` bootstrap samples make each interval. AUC and the figures at probability 0.5 before calibration use all
+    patches, since nothing was chosen on them.
     """
     chosen = torch.tensor([in_calibration_half(identifier) for identifier in ids])
     point = choose_operating_point(margins[chosen], labels[chosen])
@@ -73,8 +74,8 @@ def evaluate(margins: Tensor, labels: Tensor, ids: tuple[str, ...]) -> Report:
         "uncertain_share": lambda m, _: float(((m > low) & (m < high)).float().mean()),
         "accuracy_when_certain": lambda m, y: _accuracy_outside(m, y, low, high),
     }
-    figures = {name: _figure(measure, margins, labels) for name, measure in everywhere.items()}
-    figures |= {name: _figure(measure, scaled, rest_labels) for name, measure in evaluated.items()}
+    figures = {name: _figure(measure, margins, labels, draws) for name, measure in everywhere.items()}
+    figures |= {name: _figure(measure, scaled, rest_labels, draws) for name, measure in evaluated.items()}
     return Report(
         n=len(ids),
         n_calibration=int(chosen.sum()),
@@ -89,6 +90,6 @@ def _accuracy_outside(margins: Tensor, labels: Tensor, low: float, high: float) 
     return float(((margins[certain] >= high) == labels[certain].bool()).float().mean())
 
 
-def _figure(measure: Measure, margins: Tensor, labels: Tensor) -> Figure:
-    low, high = interval(measure, margins, labels)
+def _figure(measure: Measure, margins: Tensor, labels: Tensor, draws: int) -> Figure:
+    low, high = interval(measure, margins, labels, draws)
     return Figure(value=round(measure(margins, labels), 4), interval=(round(low, 4), round(high, 4)))

@@ -6,7 +6,6 @@ import copy
 import json
 import logging
 import math
-import os
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from domain.errors import BadTrainingData
 from services.training.augment import augment
 from services.training.data import LabelledPatches
 from services.training.metrics import area_under_roc
@@ -74,7 +74,7 @@ class Run:
             },
             partial,
         )
-        os.replace(partial, folder / "checkpoint.pt")
+        partial.replace(folder / "checkpoint.pt")
         (folder / "history.json").write_text(json.dumps(self.history, indent=1))
 
     def restore(self, folder: Path) -> bool:
@@ -84,7 +84,7 @@ class Run:
             return False
         state = torch.load(path, weights_only=True)
         if state["recipe"] != self.recipe.model_dump_json():
-            raise ValueError(f"{path} was made by another recipe; choose another folder or the same recipe")
+            raise BadTrainingData(f"{path} was made by another recipe; choose another folder or the same recipe.")
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -137,7 +137,7 @@ def train_one_epoch(run: Run, training: LabelledPatches) -> float:
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss.item()} at step {run.step}; lower the learning rate")
         run.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
         run.optimiser.step()
         run.step += 1
@@ -154,7 +154,7 @@ def predict(network: nn.Module, patches: Tensor, batch_size: int = 64) -> Tensor
     """The logit margin, tumour minus normal, of each patch (N×3×H×W uint8)."""
     network.eval()
     margins = []
-    for batch in patches.split(batch_size):
+    for batch in torch.split(patches, batch_size):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(normalise(batch).contiguous(memory_format=torch.channels_last)).float()
         margins.append(logits[:, 1] - logits[:, 0])
@@ -166,11 +166,11 @@ def _average(run: Run) -> None:
     decay = min(run.recipe.ema_decay, (1 + run.step) / (10 + run.step))
     for mean, value in zip(run.averaged.parameters(), run.network.parameters(), strict=True):
         mean.lerp_(value, 1 - decay)
-    for mean, value in zip(run.averaged.buffers(), run.network.buffers(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
+    for kept, current in zip(run.averaged.buffers(), run.network.buffers(), strict=True):
+        if kept.is_floating_point():
+            kept.lerp_(current, 1 - decay)
         else:
-            mean.copy_(value)
+            kept.copy_(current)
 
 
 def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
