@@ -94,11 +94,15 @@ choose_python() {
   On Debian or Ubuntu: sudo apt-get install python3 python3-venv python3-tk
   Elsewhere: https://www.python.org/downloads/ ; or name one: make PYTHON=/path/to/python3.12 run"
 }
+python_version() { "$1" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null; }
+# Whether the environment works, was made in this folder, and with the Python that a person asked for, if one did.
+venv_fits() {
+    "$venv/bin/python" -c "$fit; import pip" >/dev/null 2>&1 && grep -qF "$PWD/$venv" "$venv/bin/activate" &&
+        { [ -z "${PYTHON:-}" ] || [ "$(python_version "$PYTHON")" = "$(python_version "$venv/bin/python")" ]; }
+}
 make_venv() {
     local python
-    if "$venv/bin/python" -c "$fit; import pip" >/dev/null 2>&1 && grep -qF "$PWD/$venv" "$venv/bin/activate"; then
-        return 0
-    fi
+    venv_fits && return 0
     python=$(choose_python)
     say "Python: $("$python" -c 'import sys; print(sys.version.split()[0], sys.executable)')"
     "$python" -m venv --clear "$venv" >>"$log" 2>&1 || fail "$python could not make $venv: $(tail -n 3 "$log")"
@@ -122,16 +126,23 @@ check_space() {
 }
 pip_install() { "$venv/bin/python" -m pip install --no-input --progress-bar off -c constraints.txt "$@" >>"$log" 2>&1; }
 # Show that something happens: a changing line on a terminal, a line every half minute elsewhere.
+progress() {
+    local words
+    words=$(tail -n +"$1" "$log")
+    if grep -q '^Installing collected' <<<"$words"; then
+        echo "unpacking $(grep '^Installing collected' <<<"$words" | tail -n 1 | wc -w) packages"
+    else
+        echo "fetching ($(grep -cE '^(Collecting|Processing) ' <<<"$words" || true) packages so far)"
+    fi
+}
 watch() {
-    local pid=$1 from=$2 began=$SECONDS told=0 names latest
+    local pid=$1 from=$2 began=$SECONDS told=0
     while kill -0 "$pid" 2>/dev/null; do
-        names=$(tail -n +"$from" "$log" | grep -cE '^Collecting |^Requirement already' || true)
-        latest=$(tail -n +"$from" "$log" | grep -oE '^(Collecting|Installing) [A-Za-z0-9_-]+' | tail -n 1 || true)
         if [ -t 2 ]; then
-            printf '\r\033[K  %s (%s packages, %s s)' "${latest:-starting}" "$names" $((SECONDS - began)) >&2
+            printf '\r\033[K  %s, %s s' "$(progress "$from")" $((SECONDS - began)) >&2
         elif [ $((SECONDS - began - told)) -ge 30 ]; then
             told=$((SECONDS - began))
-            say "… ${latest:-starting} ($names packages, $told s)"
+            say "… $(progress "$from"), $told s"
         fi
         sleep 1
     done
@@ -146,10 +157,11 @@ explain_pip_failure() {
     elif grep -qE 'NewConnectionError|NameResolutionError|Max retries exceeded|ReadTimeout|ConnectTimeout|ProxyError' <<<"$words"; then
         fail "the package index cannot be reached. Is there a network (or a pip proxy or mirror to set)?
   Nothing is lost: the next make goes on from here. Details: $log"
-    elif grep -q 'No matching distribution' <<<"$words"; then
-        fail "a pinned version does not exist for this Python ($("$venv/bin/python" -V)) or machine; Python 3.11 is the tested one.
-$errors
-  Try: rm -r $venv && make PYTHON=python3.11 run"
+    elif grep -qE 'No matching distribution|requested \(constraint\)' <<<"$words"; then
+        fail "pip found no $(grep -oE '\(constraint\) \S+|found for \S+' <<<"$words" | awk '{ print $NF; exit }') for $("$venv/bin/python" -V).
+  Either the package index cannot be reached (is there a network? does pip need a proxy or mirror?),
+  or it has no such version for this Python or machine; Python 3.11 is the tested one: make PYTHON=python3.11 run
+  Nothing is lost: the next make goes on from here. Details: $log"
     fi
     fail "pip failed; the whole story is in $log
 ${errors:-$(tail -n 5 "$log")}"

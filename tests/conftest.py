@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-
 #: Which Debian package brings a program that some tests use.
 DEBIAN_PACKAGES = {
     "Xvfb": "xvfb",
