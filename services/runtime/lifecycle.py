@@ -23,17 +23,23 @@ GRACE_S = 5.0
 class Lifecycle:
     """``stop`` is set by SIGTERM, SIGINT or the supervisor's death; a loop looks at it at least five times a second."""
 
-    def __init__(self, name: str, *, status_fd: int | None = None, lifeline_fd: int | None = None) -> None:
+    def __init__(
+        self, name: str, *, status_fd: int | None = None, lifeline_fd: int | None = None, grace_s: float = GRACE_S
+    ) -> None:
         self.name = name
         self.stop = threading.Event()
         self._status_fd = status_fd
         self._lifeline_fd = lifeline_fd
+        self._grace_s = grace_s
         self._write_lock = threading.Lock()
 
     @classmethod
-    def from_environment(cls, name: str) -> Lifecycle:
-        """Take over the inherited pipes, if any, and the signals (main thread only)."""
-        life = cls(name, status_fd=_inherited(STATUS_FD), lifeline_fd=_inherited(LIFELINE_FD))
+    def from_environment(cls, name: str, *, grace_s: float = GRACE_S) -> Lifecycle:
+        """Take over the inherited pipes, if any, and the signals (main thread only).
+
+        ``grace_s``: how long the process may tidy up when its supervisor is gone, before it is ended.
+        """
+        life = cls(name, status_fd=_inherited(STATUS_FD), lifeline_fd=_inherited(LIFELINE_FD), grace_s=grace_s)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, life._on_signal)
             signal.signal(signal.SIGINT, life._on_signal)
@@ -71,7 +77,7 @@ class Lifecycle:
             self._say("BEAT")
         log.warning("the supervisor is gone; stopping")
         self.stop.set()
-        threading.Event().wait(GRACE_S)
+        threading.Event().wait(self._grace_s)
         os._exit(1)
 
     def _lifeline_closed(self, timeout_s: float) -> bool:

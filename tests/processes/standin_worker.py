@@ -1,7 +1,7 @@
 """A classifier without a network: the probability of an image is its first byte / 255. Run as a script by tests.
 
-``python -m tests.processes.standin_worker ENDPOINT [SECONDS_A_JOB]``. It keeps the worker's side of the protocol: ready when
-greeted, beats from a thread, one answer a job, in order, and cancelled jobs are skipped.
+``python -m tests.processes.standin_worker ENDPOINT [SECONDS_A_JOB]`` keeps the worker's side of the protocol: ready
+when greeted, beats from a thread, one answer a job, in order, and cancelled jobs are skipped.
 """
 
 from __future__ import annotations
