@@ -206,6 +206,11 @@ class Tally:
         return replace(self, **{name: getattr(self, name) + more for name, more in counts.items()})
 
     @property
+    def judged(self) -> int:
+        """Images that got a verdict on tumour, were it an uncertain one."""
+        return self.images - self.failed - self.out_of_domain
+
+    @property
     def needs_attention(self) -> bool:
         """Whether a person should look at something."""
         return bool(self.tumour or self.uncertain or self.failed or self.jobs_failed)
@@ -217,7 +222,7 @@ def say_summary(tally: Tally, language: Language) -> str:
     parts = [message(f"summary.{k}", language, getattr(tally, k)) for k in kinds if getattr(tally, k)]
     if tally.images == 0:
         return message("summary.batches_alone", language, parts=message("list.separator", language).join(parts))
-    if tally.tumour == 0:
+    if tally.tumour == 0 and tally.judged:
         parts.insert(0, message("summary.none_suspicious", language))
     sentence = message(
         "summary.sentence",

@@ -141,7 +141,7 @@ class NullSink:
 def sound_server(needs_program: Callable[..., None]) -> Iterator[NullSink]:
     """One daemon for the whole session: ALSA reads its configuration once a process."""
     needs_program("pulseaudio", "parec", "pactl")
-    plugin = [place for place in Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")]
+    plugin = list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
     if not plugin:
         pytest.skip("needs the ALSA plugin for PulseAudio: apt-get install libasound2-plugins")
     with tempfile.TemporaryDirectory(prefix="hv-snd-", ignore_cleanup_errors=True) as folder:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,32 +53,58 @@ class Pyttsx3Backend:
         self._engine = pyttsx3.init("sapi5" if on_windows else "espeak")
         self._folder = tempfile.TemporaryDirectory(prefix="histovox-speech-")
         self._wav = Path(self._folder.name) / "utterance.wav"
-        self._finished = False
+        self._finished = threading.Event()
         self._fault: Exception | None = None
+        self._settle: Callable[[], object] = (lambda: None) if on_windows else _espeak_settled()
+        # The first loop does nothing but leave the driver idle, so that properties are set when asked.
+        self._engine.runAndWait()
         self._engine.connect("finished-utterance", self._on_finished)
         self._engine.connect("error", self._on_error)
 
     def _on_finished(self, name: str | None, completed: bool) -> None:
-        self._finished = self._finished or completed
+        self._finished.set()
 
     def _on_error(self, name: str | None, exception: Exception) -> None:
         self._fault = exception
+        self._finished.set()
 
     def voices(self) -> Sequence[tuple[str, str, str]]:
         """Id, name and language of each voice."""
         return [(v.id, v.name, (v.languages or [""])[0]) for v in self._engine.getProperty("voices")]
 
     def render(self, text: str, voice: str, rate_wpm: int) -> tuple[bytes, int]:
-        """Int16 mono samples and their rate; waits for ``finished-utterance``, for the file may not be there sooner."""
-        self._finished, self._fault = False, None
+        """Int16 mono samples and their rate.
+
+        Waits for ``finished-utterance``, for the file may not be there sooner. A library that never comes so far is
+        ended with this process by its parent.
+        """
         self._wav.unlink(missing_ok=True)
+        self._fault = None
         self._engine.setProperty("voice", voice)
         self._engine.setProperty("rate", rate_wpm)
+        self._settle()
+        self._raise_fault()
+        self._finished.clear()
         self._engine.save_to_file(text, str(self._wav))
         self._engine.runAndWait()
-        if self._fault is not None:
-            raise self._fault
-        if not self._finished or not self._wav.exists():
-            raise RuntimeError("pyttsx3 ended without finishing the utterance")
+        self._finished.wait()
+        self._settle()
+        self._raise_fault()
         sound = pcm_from_wav(self._wav.read_bytes())
         return sound.samples, sound.rate_hz
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+
+def _espeak_settled() -> Callable[[], object]:
+    """Waits until espeak has done all that it was told.
+
+    It works through a queue of its own, and pyttsx3 empties that queue whenever a loop ends: a rate that was just set
+    was dropped in one of five sentences, and whole sentences now and then, before this wait was here.
+    """
+    from pyttsx3.drivers import _espeak
+
+    settled: Callable[[], object] = _espeak.Synchronize
+    return settled
