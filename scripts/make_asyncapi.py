@@ -44,13 +44,12 @@ SPEECH_COMMANDS = tuple(name for name, answers in REQUESTS.items() if answers[0]
 TOLD = ("ProcessStateChanged", "SpeechConfigured", "UtteranceStarted", "UtteranceFinished", "SpeechFailed")
 #: What the broker publishes of its own.
 PUBLISHED = (
-    "ImagesClassified", "JobProgressed", "JobRequeued", "JobFailed", "JobCancelled", "HistoryForgotten",
-    "WorkerFound", "WorkerLost", "StatusReported",
+    "ImagesClassified", "ImageExplained", "JobProgressed", "JobRequeued", "JobFailed", "JobCancelled",
+    "HistoryForgotten", "WorkerFound", "WorkerLost", "StatusReported",
 )  # fmt: skip
 TO_WORKER = ("GreetWorker", "ClassifyImages", "ExplainImage", "CancelJob")
 FROM_WORKER = (
-    "WorkerReady", "WorkerBeat", "JobProgressed", "ImagesClassified", "ImageExplained", "JobFailed", "JobCancelled",
-    "RequestRejected",
+    "WorkerReady", "WorkerBeat", "JobProgressed", "ImagesClassified", "ImageExplained", "JobFailed", "RequestRejected",
 )  # fmt: skip
 
 #: Channel, its address, what it is, and the messages that the broker receives from and sends to it.
