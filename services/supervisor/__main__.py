@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "--classifier", action="append", default=[], metavar="ENDPOINT", help="use this worker instead of a local one"
     )
     made.add_argument("--no-speech", action="store_true", help="say nothing aloud")
+    made.add_argument("--no-classifier", action="store_true", help="start no worker: for the history, or to speak")
     return made
 
 
@@ -78,6 +79,7 @@ def run(settings: Settings, options: argparse.Namespace, life: Lifecycle) -> int
             files=options.file,
             classifiers=options.classifier,
             speech=not options.no_speech,
+            classifier=not options.no_classifier,
         )
         supervisor = Supervisor(plan, spawn=PopenChild, clock=SystemClock(), wait=wait_for_news, publish=publish)
         life.ready(f"session {settings.session}")

@@ -23,11 +23,12 @@ def build_plan(
     files: Sequence[Path] = (),
     classifiers: Sequence[str] = (),
     speech: bool = True,
+    classifier: bool = True,
 ) -> list[ProcessSpec]:
     """The processes in the order of their start.
 
     ``classifiers`` are endpoints of workers elsewhere; with none (here or in the settings) one is started on this
-    machine. ``files`` are opened by the desktop.
+    machine, unless ``classifier`` is False (to read the history, to speak). ``files`` are opened by the desktop.
     """
     remote = tuple(classifiers) or settings.classifiers
     chosen = settings.model_copy(update={"classifiers": remote})
@@ -42,7 +43,7 @@ def build_plan(
     if face == "desktop":
         paths = [str(path.absolute()) for path in files]
         plan.append(process("desktop", "ui.desktop", *paths, ends_all=True))
-    if not remote:
+    if classifier and not remote:
         plan.append(process("classifier", "services.classifier", **later))
     if speech:
         plan.append(process("speech", "services.speech", **later))

@@ -1,0 +1,44 @@
+"""The command ``histovox``: ``python -m ui.cli`` or the installed script.
+
+Only the parser is loaded here; a verb's own module is imported when it is called, so that ``--help`` is immediate.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from ui.cli.parser import INTERRUPTED, parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code (see ``histovox --help``)."""
+    arguments = parse(argv)
+    try:
+        verb = importlib.import_module(f"ui.cli.{arguments.module}")
+        return int(verb.run(arguments))
+    except KeyboardInterrupt:
+        print("Cancelled.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    from domain.errors import ConfigurationError, HistovoxError
+    from services.runtime import exit_codes
+
+    if not isinstance(error, HistovoxError):
+        raise error
+    print(f"histovox: {error.message}", file=sys.stderr)
+    return exit_codes.CONFIGURATION if isinstance(error, ConfigurationError) else exit_codes.FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""A broker to talk to: the one that runs already, or one started for this command and stopped after it.
+
+A broker started here lives in the usual folders, so that its answers join the history and a second command finds it.
+Two brokers never share a journal: the second fails to start, and its command then talks to the first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from domain.errors import BrokerUnreachable, ConfigurationError
+from domain.messages.workers import QueryStatus, StatusReported
+from domain.ports import BrokerClient
+from services.runtime import exit_codes
+from services.runtime.lifecycle import LIFELINE_FD
+from services.runtime.settings import Settings
+
+#: A living broker answers far sooner.
+PROBE_S = 1.0
+#: Interpreter start on a busy machine included.
+START_S = 45.0
+STOP_S = 12.0
+#: A supervisor that gave way to another's leaves so much time for the other's broker to answer.
+OTHERS_S = 2.0
+REVIVALS = 3
+LOG_NAME = "cli-services.log"
+
+Connect = Callable[[], BrokerClient]
+Spawn = Callable[[], "Services"]
+
+
+def ask_status(client: BrokerClient, timeout_s: float) -> StatusReported | None:
+    """The broker's own answer to "who is there?", or None after ``timeout_s``."""
+    client.send(QueryStatus())
+    deadline = time.monotonic() + timeout_s
+    while (left := deadline - time.monotonic()) > 0:
+        client.wait(left)
+        for envelope in client.drain(50):
+            if isinstance(envelope.body, StatusReported):
+                return envelope.body
+    return None
+
+
+class Services:
+    """A supervisor that this command started; it ends with this process, however that ends."""
+
+    def __init__(self, settings: Settings, arguments: Sequence[str]) -> None:
+        """Starts ``python -m services.supervisor`` with these arguments. Raises ConfigurationError."""
+        settings.make_runtime_dir()
+        self.log_path = settings.runtime_dir / LOG_NAME
+        self._log: IO[bytes] = self.log_path.open("wb")
+        environment = os.environ | settings.environment()
+        lifeline: int | None = None
+        inherited: tuple[int, ...] = ()
+        if sys.platform != "win32":
+            lifeline, self._lifeline_end = os.pipe()
+            os.set_inheritable(lifeline, True)
+            environment[LIFELINE_FD] = str(lifeline)
+            inherited = (lifeline,)
+        # A session of its own: Ctrl-C belongs to this command, which stops its services in order.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "services.supervisor", *arguments],
+            env=environment,
+            cwd=Path(__file__).resolve().parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            pass_fds=inherited,
+            start_new_session=True,
+        )
+        if lifeline is not None:
+            os.close(lifeline)
+
+    def ended(self) -> int | None:
+        """The supervisor's exit code, None while it runs."""
+        return self._process.poll()
+
+    def last_words(self) -> str:
+        """The last line of its log that speaks of trouble."""
+        lines = self.log_path.read_text("utf-8", "replace").splitlines()
+        telling = [line for line in lines if " ERROR " in line or " CRITICAL " in line] or lines
+        return telling[-1] if telling else "It left no word."
+
+    def stop(self) -> None:
+        """Ask it to stop everything in order; kill it if it does not."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if sys.platform != "win32":
+            os.close(self._lifeline_end)
+        self._log.close()
+
+
+class Backend:
+    """A client whose broker answers, and what was started for it."""
+
+    def __init__(self, client: BrokerClient, spawn: Spawn | None, start_s: float) -> None:
+        self.client = client
+        self.status = StatusReported(workers=(), processes=(), queued=0, leased=0)
+        self._spawn = spawn
+        self._start_s = start_s
+        self._services: Services | None = None
+        self._revivals = 0
+
+    @property
+    def ours(self) -> bool:
+        """Whether this command started the broker."""
+        return self._services is not None
+
+    def start(self) -> None:
+        """Start services and wait for their broker. Raises BrokerUnreachable, ConfigurationError."""
+        if self._spawn is None:
+            raise BrokerUnreachable('No Histovox is running here. Start it with "histovox run".')
+        self._services = self._spawn()
+        self.status = self._await_broker(self._services)
+        if self._services.ended() is not None:
+            # It gave way to another command's, which was started in the same moment and answers us now.
+            self._drop()
+
+    def revive(self) -> None:
+        """The broker is gone, perhaps with the command that had started it: start it again, unless it will come back.
+
+        A supervisor of ours that still runs restarts it; two commands that revive at once are sorted out by locks.
+        """
+        supervised = self._services is not None and self._services.ended() is None
+        if self._spawn is None or supervised or self._revivals >= REVIVALS:
+            return
+        self._revivals += 1
+        self._drop()
+        self._services = self._spawn()
+
+    def stop(self) -> None:
+        """Hang up, and stop what was started here."""
+        self.client.close()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._services is not None:
+            self._services.stop()
+            self._services = None
+
+    def _await_broker(self, services: Services) -> StatusReported:
+        deadline = time.monotonic() + self._start_s
+        ended_at: float | None = None
+        while time.monotonic() < deadline:
+            if status := ask_status(self.client, 0.5):
+                return status
+            code = services.ended()
+            ended_at = ended_at or (time.monotonic() if code is not None else None)
+            if ended_at is not None and time.monotonic() - ended_at > OTHERS_S:
+                kind = ConfigurationError if code == exit_codes.CONFIGURATION else BrokerUnreachable
+                raise kind(f"Histovox could not start. {services.last_words()} (more in {services.log_path})")
+        raise BrokerUnreachable(f"The broker did not answer within {self._start_s:.0f} s; see {services.log_path}.")
+
+
+@contextlib.contextmanager
+def reach(
+    connect: Connect,
+    spawn: Spawn | None,
+    *,
+    may_be_there: bool = True,
+    say: Callable[[str], None] = lambda text: None,
+    probe_s: float = PROBE_S,
+    start_s: float = START_S,
+) -> Iterator[Backend]:
+    """A running broker, or one started for this command; what was started is stopped at the end.
+
+    ``may_be_there`` False skips looking for a running broker; ``spawn`` None refuses to start one.
+    Raises: BrokerUnreachable, ConfigurationError.
+    """
+    backend = Backend(connect(), spawn, start_s)
+    try:
+        status = ask_status(backend.client, probe_s) if may_be_there else None
+        if status is not None:
+            backend.status = status
+        else:
+            say("starting")
+            backend.start()
+        yield backend
+    finally:
+        backend.stop()
+
+
+def socket_exists(endpoint: str) -> bool:
+    """False only where an ipc:// endpoint has no socket file, so that nobody can be there."""
+    return not endpoint.startswith("ipc://") or Path(endpoint.removeprefix("ipc://")).exists()

@@ -1,0 +1,325 @@
+"""The doctor's questions. Each finds one thing out and says how to mend what is wrong with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from domain.errors import HistovoxError
+from services.runtime.settings import Settings
+from ui.cli import limits, wiring
+
+State = Literal["ok", "warn", "fail"]
+GIB = 1024**3
+MIB = 1024**2
+PROBE_S = 90.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's report."""
+
+    name: str
+    state: State
+    detail: str
+    mend: str = ""
+    """The command, or the step, that mends it; empty when nothing is wrong."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a piece of code said in a process of its own, where it can break without breaking the doctor."""
+
+    facts: dict[str, Any]
+    fault: str = ""
+
+
+RunProbe = Callable[[str], Probe]
+
+TORCH_PROBE = """
+import json, torch, torchvision
+facts = {"torch": torch.__version__, "torchvision": torchvision.__version__, "threads": torch.get_num_threads()}
+facts["cuda_built"] = torch.version.cuda
+try:
+    torch.zeros(1).cuda()
+    facts["cuda"] = torch.cuda.get_device_name(0)
+except Exception as error:
+    facts["cuda_fault"] = str(error).splitlines()[0]
+facts["mps"] = torch.backends.mps.is_available()
+print(json.dumps(facts))
+"""
+TK_PROBE = """
+import json, tkinter
+root = tkinter.Tk()
+root.withdraw()
+size = {"w": root.winfo_screenwidth(), "h": root.winfo_screenheight()}
+print(json.dumps({"tk": root.tk.call("info", "patchlevel")} | size))
+"""
+TOOLKIT_PROBE = "import json, customtkinter; print(json.dumps({'version': customtkinter.__version__}))"
+SOUND_PROBE = """
+import json, sounddevice
+found = [d["name"] for d in sounddevice.query_devices() if d["max_output_channels"] > 0]
+try:
+    default = sounddevice.query_devices(kind="output")["name"]
+except Exception:
+    default = None
+print(json.dumps({"devices": found, "default": default}))
+"""
+
+
+def run_probe(code: str, timeout_s: float = PROBE_S) -> Probe:
+    """Run ``code``, whose last line of output is JSON, in a fresh interpreter."""
+    try:
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Probe({}, f"no answer within {timeout_s:.0f} s")
+    try:
+        return Probe(json.loads(run.stdout.strip().splitlines()[-1]))
+    except (IndexError, ValueError):
+        words = [line for line in run.stderr.strip().splitlines() if line.strip()]
+        return Probe({}, words[-1] if words else f"it ended with code {run.returncode} and without a word")
+
+
+def python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
+    """Old enough to know, new enough to run."""
+    shown = ".".join(map(str, version))
+    if version < (3, 11):
+        return Check(
+            "Python", "fail", f"{shown}; 3.11 or newer is needed", "apt-get install python3.11 python3.11-venv"
+        )
+    return Check("Python", "ok", f"{shown}, {sys.executable}")
+
+
+def torch(probe: RunProbe, device: str) -> Iterable[Check]:
+    """Torch imports, and which device it can use."""
+    found = probe(TORCH_PROBE)
+    if found.fault:
+        mend = "pip install --force-reinstall -c constraints.txt torch torchvision"
+        yield Check("Torch", "fail", f"cannot be imported: {found.fault}", mend)
+        return
+    facts = found.facts
+    yield Check("Torch", "ok", f"{facts['torch']}, torchvision {facts['torchvision']}, {facts['threads']} threads")
+    yield _device(facts, device)
+
+
+def _device(facts: dict[str, Any], wanted: str) -> Check:
+    usable = ["cpu"] + (["cuda"] if "cuda" in facts else []) + (["mps"] if facts.get("mps") else [])
+    if wanted not in ("auto", *usable):
+        why = facts.get("cuda_fault", "it is not there") if wanted == "cuda" else "it is not there"
+        return Check("Device", "warn", f"{wanted} is asked for, but {why}; the CPU is used", "unset HISTOVOX_DEVICE")
+    if "cuda" in facts:
+        return Check("Device", "ok", f"cuda, {facts['cuda']}")
+    if facts.get("mps"):
+        return Check("Device", "ok", "mps, Apple GPU")
+    if shutil.which("nvidia-smi"):
+        mend = "compare the driver (nvidia-smi) with the CUDA version of Torch, and update the driver"
+        return Check("Device", "warn", f"an NVIDIA driver is here, but {facts.get('cuda_fault')}; using the CPU", mend)
+    return Check("Device", "ok", "cpu (no GPU found)")
+
+
+def display(probe: RunProbe, environment: dict[str, str]) -> Iterable[Check]:
+    """Whether a window can open."""
+    if importlib.util.find_spec("_tkinter") is None:
+        mend = "apt-get install python3-tk   (or a Python that has tkinter)"
+        yield Check("Window", "fail", "this Python has no tkinter; only the command line works", mend)
+        return
+    toolkit = probe(TOOLKIT_PROBE)
+    if toolkit.fault:
+        yield Check("Window", "fail", f"customtkinter: {toolkit.fault}", "pip install -c constraints.txt customtkinter")
+        return
+    if not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY") or sys.platform in ("win32", "darwin")):
+        mend = "log in to a desktop, use ssh -X, or try: apt-get install xvfb && xvfb-run histovox run"
+        yield Check("Window", "warn", "no display (DISPLAY is not set); only the command line works", mend)
+        return
+    found = probe(TK_PROBE)
+    if found.fault:
+        yield Check("Window", "warn", f"a window cannot be opened: {found.fault}", "check DISPLAY and xauth")
+        return
+    facts = found.facts
+    yield Check(
+        "Window", "ok", f"Tk {facts['tk']}, {facts['w']} × {facts['h']}, customtkinter {toolkit.facts['version']}"
+    )
+
+
+def fonts(find: Callable[[str], str | None] = shutil.which) -> Check:
+    """The face's own typeface; others do, but look different."""
+    program = find("fc-list")
+    if program is None:
+        return Check(
+            "Fonts", "warn", "fontconfig is not here, so fonts are unknown", "apt-get install fontconfig fonts-inter"
+        )
+    run = subprocess.run([program, ":family=Inter"], capture_output=True, text=True, check=False)
+    if run.stdout.strip():
+        return Check("Fonts", "ok", "Inter")
+    return Check("Fonts", "warn", "Inter is not installed; another font is used", "apt-get install fonts-inter")
+
+
+def sound(probe: RunProbe) -> Check:
+    """Something to play on."""
+    found = probe(SOUND_PROBE)
+    if "PortAudio" in found.fault:
+        return Check(
+            "Sound", "warn", "PortAudio is missing; results are shown, not heard", "apt-get install libportaudio2"
+        )
+    if found.fault:
+        return Check("Sound", "warn", found.fault, "pip install -c constraints.txt sounddevice")
+    if found.facts["default"] is None:
+        mend = "connect one, or start a sound server: apt-get install pulseaudio && pulseaudio --start"
+        return Check("Sound", "warn", "there is no sound device; captions show what is said", mend)
+    return Check("Sound", "ok", str(found.facts["default"]))
+
+
+def voices(settings: Settings) -> Iterable[Check]:
+    """Each engine. Only the chosen one has to work."""
+    for name, fault, count in wiring.engine_faults(settings):
+        if name == "none":
+            continue
+        chosen = name == settings.speech_engine
+        title = f"Voice {name}"
+        if fault is None:
+            voices = f"{count} voice{'' if count == 1 else 's'}"
+            yield Check(title, "ok", f"{voices}{', the default' if chosen else ''}")
+        else:
+            mend = _mend_in(fault) or f"HISTOVOX_SPEECH_ENGINE=none, or mend: {fault}"
+            yield Check(title, "fail" if chosen else "warn", fault if chosen else f"optional: {fault}", mend)
+
+
+def _mend_in(fault: str) -> str:
+    """Adapters say the command in brackets."""
+    return fault[fault.rindex("(") + 1 : fault.rindex(")")] if "(" in fault and ")" in fault else ""
+
+
+def models(settings: Settings) -> Iterable[Check]:
+    """Every package's checksum, and that there is a default."""
+    packages = wiring.list_packages(settings.models_dir)
+    if not packages:
+        mend = "set HISTOVOX_MODELS_DIR to a folder of model packages, or train one: make train DATA=folder"
+        yield Check("Models", "fail", f"none in {settings.models_dir}", mend)
+    for package in packages:
+        if package.ok and package.card:
+            yield Check(f"Model {package.name}", "ok", f"intact; {package.card.validation}")
+        else:
+            mend = f"fetch it again: git checkout -- models/{package.name}"
+            yield Check(f"Model {package.name}", "fail", package.fault or "it has no card", mend)
+    names = {package.name for package in packages if package.ok}
+    wanted = settings.model or _default_file(settings)
+    if packages and wanted and wanted not in names:
+        mend = f"set HISTOVOX_MODEL to one of: {', '.join(sorted(names)) or 'none is intact'}"
+        yield Check("Default model", "fail", f"{wanted} is not installed, or damaged", mend)
+
+
+def _default_file(settings: Settings) -> str | None:
+    try:
+        return (settings.models_dir / "default").read_text("utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def settings_in_effect(environment: dict[str, str]) -> Check:
+    """What a person has set."""
+    found = sorted(f"{name}={value}" for name, value in environment.items() if name.startswith("HISTOVOX_"))
+    return Check("Settings", "ok", "\n".join(found) or "all as delivered (HISTOVOX_… variables would change them)")
+
+
+def folders(settings: Settings) -> Iterable[Check]:
+    """Folders that must be writable, and ours alone."""
+    try:
+        settings.make_runtime_dir()
+        yield Check("Runtime folder", "ok", str(settings.runtime_dir))
+    except HistovoxError as error:
+        yield Check("Runtime folder", "fail", error.message, "HISTOVOX_RUNTIME_DIR=/tmp/histovox-$USER")
+    for name, folder, variable in (
+        ("Data folder", settings.data_dir, "HISTOVOX_DATA_DIR"),
+        ("Settings folder", settings.config_dir, "HISTOVOX_CONFIG_DIR"),
+        ("Cache folder", settings.cache_dir, "HISTOVOX_CACHE_DIR"),
+    ):
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        if there.is_dir() and os.access(there, os.W_OK):
+            yield Check(name, "ok", str(folder))
+        else:
+            yield Check(name, "fail", f"{folder} cannot be written", f"mkdir -p {folder}, or set {variable}")
+
+
+def disk(settings: Settings, usage: Callable[[Path], Any] = shutil.disk_usage) -> Check:
+    """Room for the journal and for files in passing."""
+    places = {"data": settings.data_dir, "temporary files": Path(tempfile.gettempdir())}
+    free = {}
+    for name, folder in places.items():
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free[name] = usage(there).free
+    name, least = min(free.items(), key=lambda item: item[1])
+    detail = ", ".join(f"{size / GIB:.1f} GiB free for {what}" for what, size in free.items())
+    if least < 100 * MIB:
+        return Check("Disk", "fail", f"only {least / MIB:.0f} MiB free for {name}", "free some space (df -h)")
+    if least < GIB:
+        return Check("Disk", "warn", detail, "free some space (df -h)")
+    return Check("Disk", "ok", detail)
+
+
+def processors(found: limits.Processors | None = None) -> Check:
+    """What this process may use, which a container makes less than what the machine has."""
+    cpus = found or limits.processors()
+    detail = f"{cpus.usable:g} usable"
+    if cpus.usable < cpus.present:
+        detail += f" of {cpus.present} ({cpus.reason})"
+    if cpus.usable < 1:
+        return Check("Processors", "warn", detail, "give the container at least one processor (docker run --cpus=2)")
+    return Check("Processors", "ok", detail)
+
+
+def memory(found: limits.Memory | None = None) -> Check:
+    """Free memory, within the container's limit."""
+    room = found or limits.memory()
+    detail = (
+        f"{room.free / GIB:.1f} GiB free of {room.total / GIB:.1f} GiB{' (container limit)' if room.limited else ''}"
+    )
+    if room.free < 1.5 * GIB:
+        return Check(
+            "Memory", "warn", detail, "close other programs, or give the container more (about 2 GiB are used)"
+        )
+    return Check("Memory", "ok", detail)
+
+
+def workers(settings: Settings, reachable: Callable[[str], bool]) -> Iterable[Check]:
+    """Remote classifiers that are set up."""
+    for endpoint in settings.classifiers:
+        if reachable(endpoint):
+            yield Check("Worker", "ok", f"{endpoint} accepts connections")
+        else:
+            mend = "start it there (make classifier BIND=…), and check address and firewall"
+            yield Check("Worker", "fail", f"nobody listens at {endpoint}", mend)
+
+
+def listens(endpoint: str, timeout_s: float = 2.0) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        if endpoint.startswith("ipc://"):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(timeout_s)
+                probe.connect(endpoint.removeprefix("ipc://"))
+            return True
+        address = urlsplit(endpoint)
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout_s):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def broker(settings: Settings, reachable: Callable[[str], bool]) -> Check:
+    """Whether Histovox runs here now; a socket that nobody holds is no obstacle."""
+    if reachable(settings.jobs_endpoint):
+        return Check("Running now", "ok", f"yes, at {settings.jobs_endpoint}")
+    return Check("Running now", "ok", f"no; {settings.jobs_endpoint} is free")

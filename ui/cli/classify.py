@@ -1,0 +1,197 @@
+"""``histovox classify``: images in, one answer an image out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from uuid import uuid4
+
+from domain.errors import CallerError, ConfigurationError
+from domain.messages.imaging import ItemAnswer
+from domain.messages.workers import StatusReported
+from domain.values import ItemFailure, Priority, Scale, ScaleSource
+from services.runtime import exit_codes
+from services.runtime.settings import Settings, load_settings
+from ui.batch import Batch, BatchAnswer
+from ui.cli import wiring
+from ui.cli.backend import Backend, Services, reach, socket_exists
+from ui.cli.conversation import Conversation, Ending
+from ui.cli.parser import INTERRUPTED
+from ui.cli.records import CsvFile
+from ui.cli.reports import ProgressLine, Report, consoles
+from ui.cli.speaking import Spoken, in_words, say_aloud
+from ui.intake import Gathered, gather, prepare
+from ui.read_ahead import ReadAhead
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The verb. Every input is answered, whatever happens on the way, unless a person cancels."""
+    settings = settings_for(arguments.classifier)
+    gathered = gather(arguments.paths)
+    csv = CsvFile(arguments.csv) if arguments.csv else None
+    out, err = consoles()
+    stop = threading.Event()
+    progress = ProgressLine(err, gathered.total)
+    report = Report(as_json=arguments.json, total=gathered.total, out=out, progress=progress, csv=csv)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(interruptible(stop))
+        stack.enter_context(progress)
+        if not gathered.files:
+            for failure in gathered.failures:
+                report.answered(BatchAnswer(ItemAnswer(failure=failure)))
+            ending = Ending("finished")
+        else:
+            ending = _classify(arguments, settings, gathered, report, stop)
+    report.close(cancelled=ending.outcome == "cancelled")
+    return exit_code(ending, report, err.print)
+
+
+def settings_for(classifier: str | None) -> Settings:
+    """The environment's settings, with the classifiers that the command line names."""
+    if classifier:
+        os.environ["HISTOVOX_CLASSIFIERS"] = classifier
+    return load_settings()
+
+
+def own_session() -> str:
+    """A session of its own: an open window is not flooded, its voice not triggered, by a batch in a terminal."""
+    return f"cli-{uuid4().hex[:12]}"
+
+
+def _classify(
+    arguments: argparse.Namespace, settings: Settings, gathered: Gathered, report: Report, stop: threading.Event
+) -> Ending:
+    needs_speech = ["--no-speech"] if not arguments.speak else []
+    with reach(
+        lambda: wiring.broker_client(settings, session=own_session()),
+        lambda: Services(settings, ["--face", "none", *needs_speech]),
+        may_be_there=socket_exists(settings.jobs_endpoint),
+        say=lambda text: report.moved(None, text),
+    ) as backend:
+        if arguments.classifier and not backend.ours:
+            check_endpoints(settings, backend.status)
+        ending = converse(arguments, backend, gathered, report, stop, settings.max_item_bytes)
+        if arguments.speak and ending.outcome == "finished":
+            report.close()
+            speak_result(settings, report, stop)
+        return ending
+
+
+def converse(
+    arguments: argparse.Namespace,
+    backend: Backend,
+    gathered: Gathered,
+    report: Report,
+    stop: threading.Event,
+    max_item_bytes: int,
+) -> Ending:
+    """Feed everything through the broker; on giving up, files that were never sent are answered as well."""
+    priority = Priority.INTERACTIVE if report.cards else Priority.BULK
+    scale = stated_scale(arguments)
+    jobs = prepare(
+        gathered.files,
+        scale_for=lambda _: scale,
+        priority=priority,
+        model=arguments.model,
+        fresh=arguments.fresh,
+        max_item_bytes=max_item_bytes,
+    )
+    waiting = _Waiting(gathered)
+    report.on_answer = waiting.answered
+    batch = Batch(backend.client, ReadAhead(jobs), total=gathered.total, failures=gathered.failures)
+    try:
+        ending = Conversation(
+            backend.client,
+            batch,
+            report,
+            patience_s=arguments.patience,
+            interrupted=stop.is_set,
+            revive=backend.revive,
+        ).run()
+    finally:
+        batch.close()
+    if ending.outcome == "given_up":
+        for failure in waiting.failures(ending):
+            report.answered(BatchAnswer(ItemAnswer(failure=failure)))
+    return ending
+
+
+class _Waiting:
+    """Which files have no answer yet, by the path that answers carry."""
+
+    def __init__(self, gathered: Gathered) -> None:
+        self._open = {os.path.abspath(file): file for file in gathered.files}  # noqa: PTH100
+
+    def answered(self, answer: BatchAnswer) -> None:
+        found = answer.answer.result or answer.answer.failure
+        if found is not None and found.path is not None:
+            self._open.pop(found.path, None)
+
+    def failures(self, ending: Ending) -> Iterator[ItemFailure]:
+        for path, file in list(self._open.items()):
+            yield ItemFailure(
+                item_id=uuid4().hex, name=file.name, path=path, code=ending.code, message=ending.reason, fault="ours"
+            )
+
+
+def stated_scale(arguments: argparse.Namespace) -> Scale | None:
+    """The scale that the person stated; a 40x objective shows about 0.25 µm a pixel, a 10x one about 1."""
+    um_per_px = arguments.um_per_px or (10 / arguments.magnification if arguments.magnification else None)
+    if um_per_px is None:
+        return None
+    if um_per_px > 1000:
+        raise CallerError("More than 1000 µm a pixel is no microscope image; is the number right?")
+    return Scale(um_per_px=um_per_px, source=ScaleSource.USER)
+
+
+def check_endpoints(settings: Settings, status: StatusReported) -> None:
+    """Raise ConfigurationError when the running broker does not serve the classifiers that were asked for."""
+    served = {worker.endpoint for worker in status.workers}
+    if missing := set(settings.classifier_endpoints) - served:
+        raise ConfigurationError(
+            f"A Histovox is running here already and uses {', '.join(sorted(served)) or 'no classifier'}, "
+            f"not {', '.join(sorted(missing))}. Stop it first, or leave --classifier out."
+        )
+
+
+@contextlib.contextmanager
+def interruptible(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set ``stop`` the first time; the second Ctrl-C ends at once."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code(ending: Ending, report: Report, tell: Callable[..., None]) -> int:
+    """The command's exit code; why it was given up is told."""
+    if ending.outcome == "cancelled":
+        return INTERRUPTED
+    if ending.outcome == "given_up":
+        tell(f"histovox: {ending.reason}", highlight=False, markup=False)
+        if ending.code == "classifier_dead" and report.failed == report.answered_items:
+            return exit_codes.CONFIGURATION
+    if not report.failed:
+        return exit_codes.OK
+    return exit_codes.FAILED if report.failed == report.answered_items else exit_codes.SOME_INPUTS_FAILED
+
+
+def speak_result(settings: Settings, report: Report, stop: threading.Event) -> Spoken:
+    """Say the result through the session's speech worker, and tell whether it was heard."""
+    with contextlib.closing(wiring.broker_client(settings)) as client:
+        spoken = say_aloud(client, report.spoken(settings.language), language=settings.language, stopped=stop.is_set)
+    report.tell(in_words(spoken))
+    return spoken

@@ -1,0 +1,100 @@
+"""``histovox history``: what was classified before, read through the broker, the journal's one owner."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from domain.errors import BrokerUnreachable, OurError
+from domain.messages.jobs import HistoryEntry, HistoryListed, QueryHistory, RequestRejected
+from domain.phrases import SHORT_DISCLAIMER
+from domain.ports import BrokerClient
+from domain.values import VerdictWord
+from services.runtime import exit_codes
+from services.runtime.settings import load_settings
+from ui.cli import show, wiring
+from ui.cli.backend import Services, reach, socket_exists
+from ui.cli.classify import own_session
+from ui.cli.records import json_line, result_record
+
+PAGE = 200
+ANSWER_S = 10.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List entries, newest first; a broker is started for it when none runs."""
+    settings = load_settings()
+    with reach(
+        lambda: wiring.broker_client(settings, session=own_session()),
+        lambda: Services(settings, ["--face", "none", "--no-speech", "--no-classifier"]),
+        may_be_there=socket_exists(settings.jobs_endpoint),
+    ) as backend:
+        word = VerdictWord(arguments.word) if arguments.word else None
+        total, entries = entries_of(backend.client, text=arguments.text, word=word, limit=arguments.limit)
+        if arguments.json:
+            for entry in entries:
+                print(json_line(_record(entry)), flush=True)
+        else:
+            _show(total, list(entries), Console())
+    return exit_codes.OK
+
+
+def entries_of(
+    client: BrokerClient, *, text: str, word: VerdictWord | None, limit: int
+) -> tuple[int, Iterator[HistoryEntry]]:
+    """How many match, and the newest ``limit`` of them, fetched page by page."""
+    first = _ask(client, QueryHistory(text=text, word=word, limit=min(limit, PAGE)))
+
+    def pages() -> Iterator[HistoryEntry]:
+        page, left = first, limit
+        while page.entries and left > 0:
+            yield from page.entries[:left]
+            left -= len(page.entries)
+            if left <= 0 or len(page.entries) < PAGE:
+                return
+            before = page.entries[-1].serial
+            page = _ask(client, QueryHistory(text=text, word=word, before=before, limit=min(left, PAGE)))
+
+    return first.total, pages()
+
+
+def _ask(client: BrokerClient, query: QueryHistory) -> HistoryListed:
+    request = client.send(query)
+    deadline = time.monotonic() + ANSWER_S
+    while time.monotonic() < deadline:
+        client.wait(0.2)
+        for envelope in client.drain(50):
+            if envelope.header.correlationid != request:
+                continue
+            if isinstance(envelope.body, HistoryListed):
+                return envelope.body
+            if isinstance(envelope.body, RequestRejected):
+                raise OurError(envelope.body.message)
+    raise BrokerUnreachable(f"The broker did not list the history within {ANSWER_S:.0f} s; is the machine busy?")
+
+
+def _record(entry: HistoryEntry) -> dict[str, object]:
+    return {"serial": entry.serial, "answered_at": entry.answered_at} | result_record(entry.result)
+
+
+def _show(total: int, entries: list[HistoryEntry], console: Console) -> None:
+    if not entries:
+        print("Nothing that matches has been classified yet.", file=sys.stderr)
+        return
+    width = max(20, console.width - 54)
+    console.print(Text(f"{'When':<16} ", style="dim").append_text(show.header(width)), soft_wrap=True)
+    for entry in entries:
+        line = Text(f"{_local(entry.answered_at)} ", style="dim").append_text(show.row(entry.result, width))
+        console.print(line, soft_wrap=True, highlight=False)
+    shown = f"{len(entries)} of {total}" if total > len(entries) else f"{total}"
+    console.print(f"\n{shown} images, newest first. {SHORT_DISCLAIMER}", style="dim", highlight=False)
+
+
+def _local(rfc3339: str) -> str:
+    return datetime.fromisoformat(rfc3339.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,226 @@
+"""Listeners of a conversation: rows or cards for people, lines for programs. Progress goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.text import Text
+
+from domain.messages.imaging import ItemAnswer
+from domain.messages.speech import Language
+from domain.phrases import SHORT_DISCLAIMER, Tally, say_answer, say_summary
+from domain.values import VerdictWord
+from ui.batch import Batch, BatchAnswer
+from ui.cli import show
+from ui.cli.records import CsvFile, json_line, record
+
+#: Up to so many inputs each get a card; more get a row each.
+CARDS = 3
+SUMMARY_WORDS = {
+    VerdictWord.TUMOUR: "suspicious for tumour",
+    VerdictWord.UNCERTAIN: "uncertain",
+    VerdictWord.NO_TUMOUR: "no tumour seen",
+    VerdictWord.OUT_OF_DOMAIN: "not assessed",
+}
+
+
+class ProgressLine:
+    """One living line on stderr; nothing at all where stderr is no terminal."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console = console
+        self._progress = Progress(
+            SpinnerColumn(style="dim"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24, complete_style="blue", finished_style="blue"),
+            _Count(),
+            _TimeLeft(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=total, eta_s=None, rate=None)
+
+    def show(self, batch: Batch | None, state: str) -> None:
+        """Draw the batch's state."""
+        if batch is None:
+            self._progress.update(self._task, description=state)
+            return
+        doing = "cancelling" if batch.cancelled else state or "classifying"
+        self._progress.update(
+            self._task, description=doing, completed=batch.progress, eta_s=batch.eta_s, rate=batch.rate
+        )
+
+    def __enter__(self) -> ProgressLine:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Remove the line."""
+        self._progress.stop()
+
+
+class Report:
+    """Counts and shows the answers of one command."""
+
+    def __init__(self, *, as_json: bool, total: int, out: Console, progress: ProgressLine, csv: CsvFile | None) -> None:
+        self.total = total
+        self.answered_items = 0
+        self.failed = 0
+        self.uncalibrated = False
+        self.words: Counter[VerdictWord] = Counter()
+        self.kept: list[BatchAnswer] = []
+        self._as_json = as_json
+        self._out = out
+        self._progress = progress
+        self._csv = csv
+        self._told_state = ""
+        self._closed = False
+        self._tally = Tally()
+        self._last: ItemAnswer | None = None
+        self.on_answer: Callable[[BatchAnswer], None] = lambda answer: None
+
+    @property
+    def cards(self) -> bool:
+        """Whether few enough images were given to show all about each."""
+        return self.total <= CARDS
+
+    def answered(self, answer: BatchAnswer) -> None:
+        """Count it, write it down, show it."""
+        self._count(answer)
+        self.on_answer(answer)
+        if self._csv:
+            self._csv.write(answer.answer)
+        if self._as_json:
+            self._line(json_line(record(answer.answer)))
+        elif self.cards:
+            self.kept.append(answer)
+        else:
+            self._row(answer)
+
+    def moved(self, batch: Batch | None, state: str) -> None:
+        """Progress; a state that lasts is said once where there is no progress line."""
+        self._progress.show(batch, state)
+        if state and state != self._told_state and not self._progress.console.is_terminal:
+            self._progress.console.print(f"histovox: {state}", highlight=False)
+        self._told_state = state
+
+    def close(self, *, cancelled: bool = False) -> None:
+        """Cards and the summary, after the progress line has gone. Harmless twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._progress.stop()
+        if self._csv:
+            self._csv.close()
+        if self._as_json:
+            return
+        for answer in self.kept:
+            self._out.print(_card(answer, self._out.width))
+        if not self.cards:
+            self._summary(cancelled)
+
+    def spoken(self, language: Language) -> str:
+        """What to say of it all: one image's verdict, or a folder's summary."""
+        if self._last is not None and self.answered_items == 1:
+            return say_answer(self._last, language)
+        return say_summary(self._tally, language)
+
+    def tell(self, text: str) -> None:
+        """A word to the person, beside the answers."""
+        self._progress.console.print(text, highlight=False, markup=False)
+
+    def _count(self, answer: BatchAnswer) -> None:
+        self.answered_items += 1
+        self._last = answer.answer
+        self._tally = self._tally.plus([answer.answer])
+        result = answer.answer.result
+        if result is None:
+            self.failed += 1
+        else:
+            self.words[result.verdict.word] += 1
+            self.uncalibrated |= not result.verdict.calibrated
+
+    def _row(self, answer: BatchAnswer) -> None:
+        width = max(20, self._terminal.width - 37)
+        if self.answered_items == 1:
+            self._print(show.header(width))
+        found = answer.answer
+        if found.result is not None:
+            self._print(show.row(found.result, width))
+        elif found.failure is not None:
+            self._print(show.failure_row(found.failure, width))
+
+    @property
+    def _terminal(self) -> Console:
+        """Rows share the terminal with the progress line, so they go through its console; else to stdout."""
+        both = self._out.is_terminal and self._progress.console.is_terminal
+        return self._progress.console if both else self._out
+
+    def _print(self, content: RenderableType) -> None:
+        self._terminal.print(content, soft_wrap=True, highlight=False)
+        self._terminal.file.flush()
+
+    def _line(self, text: str) -> None:
+        if self._terminal is self._out:
+            self._out.file.write(f"{text}\n")
+            self._out.file.flush()
+        else:
+            self._terminal.out(text, highlight=False)
+
+    def _summary(self, cancelled: bool) -> None:
+        counts = [(SUMMARY_WORDS[word], self.words[word], show.verdict_style(word)) for word in VerdictWord]
+        counts.append(("failed", self.failed, show.failure_style()))
+        self._out.print()
+        head = Text(f"{self.answered_items} images: ", style="bold")
+        if cancelled:
+            head = Text(f"Cancelled after {self.answered_items} of {self.total} images: ", style="bold")
+        self._out.print(head.append_text(show.tally_line(counts)), highlight=False)
+        if self.uncalibrated:
+            self._out.print("* a raw score of the model, uncalibrated: not a probability", style="dim", highlight=False)
+        self._out.print(SHORT_DISCLAIMER, style="italic dim")
+
+
+def consoles() -> tuple[Console, Console]:
+    """(stdout, stderr)."""
+    return Console(file=sys.stdout), Console(file=sys.stderr)
+
+
+def _card(answer: BatchAnswer, width: int) -> RenderableType:
+    found = answer.answer
+    if found.failure is not None:
+        return show.failure_card(found.failure, width)
+    assert found.result is not None
+    return show.card(found.result, answer.heat_map, width, from_journal=found.from_journal)
+
+
+class _Count(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{int(task.completed)}/{int(task.total or 0)}")
+
+
+class _TimeLeft(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        rate: Any = task.fields.get("rate")
+        eta: Any = task.fields.get("eta_s")
+        if rate is None or eta is None:
+            return Text()
+        speed = f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.1 else f"{1 / rate:.0f} s each"
+        return Text(f"{speed} · {time_left(eta)}", style="dim")
+
+
+def time_left(seconds: float) -> str:
+    """As "3 min left"."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s left"
+    if seconds < 3600:
+        return f"{round(seconds / 60)} min left"
+    return f"{seconds / 3600:.1f} h left"

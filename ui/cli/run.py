@@ -1,0 +1,127 @@
+"""``histovox run``: the window where there is a display, and the main job in the terminal where there is none."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from services.runtime import exit_codes
+from services.runtime.settings import Settings
+from ui.cli import classify, wiring
+from ui.cli.backend import Services, reach, socket_exists
+from ui.cli.checks import listens
+from ui.cli.conversation import Ending
+from ui.cli.reports import ProgressLine, Report, consoles
+from ui.intake import gather
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+#: In a process of its own: a Tk that cannot open must not take the command with it.
+OPEN_TK = "import tkinter; tkinter.Tk().destroy()"
+TK_S = 20.0
+#: A first start reads gigabytes of libraries from a cold disk.
+PATIENCE_S = 180.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Choose the face and become it."""
+    settings = classify.settings_for(arguments.classifier)
+    why_not = None if arguments.face == "desktop" else "as asked" if arguments.face == "cli" else no_window()
+    if why_not is None:
+        return _desktop(settings, arguments.paths)
+    return _terminal(arguments, settings, why_not)
+
+
+def no_window(environment: Mapping[str, str] = os.environ, command: Sequence[str] | None = None) -> str | None:
+    """Why no window can open here; None when one can."""
+    has_display = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
+    if not has_display and sys.platform not in ("win32", "darwin"):
+        return "there is no display"
+    try:
+        tried = subprocess.run(
+            command or [sys.executable, "-c", OPEN_TK],
+            env=dict(environment), capture_output=True, text=True, timeout=TK_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "the display does not answer"
+    words = tried.stderr.strip().splitlines()
+    return None if tried.returncode == 0 else words[-1] if words else "Tk cannot open a window"
+
+
+def _desktop(settings: Settings, paths: Sequence[Path]) -> int:
+    """The supervisor with the window; only another window, where a Histovox runs already."""
+    files = [str(path.absolute()) for path in paths]
+    running = listens(settings.jobs_endpoint, 0.5)
+    options = [word for file in files for word in ("--file", file)]
+    supervisor = ["-m", "services.supervisor", "--face", "desktop", *options]
+    command = [sys.executable, *(["-m", "ui.desktop", *files] if running else supervisor)]
+    if running:
+        print("A Histovox is running here already; this is another window of it.", file=sys.stderr)
+    os.chdir(REPOSITORY)
+    sys.stdout.flush()
+    if sys.platform != "win32":
+        # This process becomes the supervisor, so that signals and the exit code are its own.
+        os.execv(sys.executable, command)
+    return subprocess.run(command, check=False).returncode
+
+
+def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> int:
+    out, err = consoles()
+    paths = arguments.paths or [_sample(err)]
+    gathered = gather(paths)
+    _greet(out, why, paths, is_sample=not arguments.paths)
+    arguments = argparse.Namespace(
+        **vars(arguments),
+        json=False, model=None, um_per_px=None, magnification=None, fresh=not arguments.paths, patience=PATIENCE_S,
+    )  # fmt: skip
+    stop = threading.Event()
+    progress = ProgressLine(err, gathered.total)
+    report = Report(as_json=False, total=gathered.total, out=out, progress=progress, csv=None)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(classify.interruptible(stop))
+        stack.enter_context(progress)
+        backend = stack.enter_context(
+            reach(
+                lambda: wiring.broker_client(settings, session=classify.own_session()),
+                lambda: Services(settings, ["--face", "none"]),
+                may_be_there=socket_exists(settings.jobs_endpoint),
+                say=lambda text: report.moved(None, text),
+            )
+        )
+        if arguments.classifier and not backend.ours:
+            classify.check_endpoints(settings, backend.status)
+        ending = classify.converse(arguments, backend, gathered, report, stop, settings.max_item_bytes)
+        report.close(cancelled=ending.outcome == "cancelled")
+        if ending.outcome == "finished":
+            out.file.flush()
+            classify.speak_result(settings, report, stop)
+    code = classify.exit_code(ending, report, err.print)
+    _part(out, ending, code)
+    return code
+
+
+def _sample(err: Console) -> Path:
+    from ui.sample import sample_path
+
+    with err.status("preparing the sample"):
+        return sample_path()
+
+
+def _greet(out: Console, why: str, paths: Sequence[Path], *, is_sample: bool) -> None:
+    what = "a sample slide region" if is_sample else f"{len(paths)} inputs" if len(paths) > 1 else paths[0].name
+    out.print(Text("Histovox", style="bold").append(f" in the terminal ({why}), looking at {what}", style="default"))
+    out.print()
+
+
+def _part(out: Console, ending: Ending, code: int) -> None:
+    if ending.outcome == "finished" and code == exit_codes.OK:
+        hint = "Your own images: histovox classify IMAGE…   With a display, histovox run opens the window."
+        out.print(Text(hint, style="dim"))

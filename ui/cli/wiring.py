@@ -1,0 +1,90 @@
+"""The command line's choice of adapters, imported as late as possible so that light verbs stay light."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domain.messages.speech import Language
+from domain.ports import BrokerClient, Pcm
+from services.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.vision.package import PackageSummary
+
+__all__ = [
+    "PackageSummary",
+    "broker_client",
+    "engine_faults",
+    "list_packages",
+    "load_package",
+    "render",
+    "wav_bytes",
+]
+
+#: What the speech worker uses until a person says otherwise.
+RATE_WPM = 170
+
+
+def broker_client(settings: Settings, session: str | None = None) -> BrokerClient:
+    """A line to the broker of these settings' runtime folder, which may not be there."""
+    from adapters.bus.client import ZmqBrokerClient
+
+    return ZmqBrokerClient(
+        settings.jobs_endpoint, settings.events_endpoint, session=session or settings.session, source="cli"
+    )
+
+
+def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:
+    """Every model package, its checksum compared; Torch stays out."""
+    from adapters.vision import package
+
+    return package.list_packages(models_dir)
+
+
+def load_package(folder: Path) -> None:
+    """Build the package and ask its smoke patches, or raise BadModelPackage."""
+    from adapters.vision import package
+
+    package.load_package(folder)
+
+
+def render(settings: Settings, engine: str, text: str, language: Language) -> Pcm:
+    """Speak into memory. Raises UnknownEngine, EngineUnavailable."""
+    from adapters.speech.engines import EngineRegistry
+
+    with contextlib.closing(EngineRegistry((settings.data_dir / "voices",)).build(engine)) as chosen:
+        return chosen.render(text, voice=None, rate_wpm=RATE_WPM, language=language)
+
+
+def wav_bytes(sound: Pcm) -> bytes:
+    """A WAV file."""
+    import io
+    import wave
+
+    memory = io.BytesIO()
+    with wave.open(memory, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sound.rate_hz)
+        file.writeframes(sound.samples)
+    return memory.getvalue()
+
+
+def engine_faults(settings: Settings) -> Iterator[tuple[str, str | None, int]]:
+    """Each engine's name, why it does not work here (None: it does), and how many voices it has."""
+    from adapters.speech.engines import EngineRegistry
+    from domain.errors import HistovoxError
+
+    registry = EngineRegistry((settings.data_dir / "voices",))
+    for name in registry.names:
+        fault, voices = registry.why_not(name), 0
+        if fault is None:
+            try:
+                with contextlib.closing(registry.build(name)) as engine:
+                    voices = len(engine.voices())
+            except HistovoxError as error:
+                fault = error.message
+        yield name, fault, voices
