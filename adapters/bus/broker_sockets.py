@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 #: Messages taken from one socket before the others get their turn.
 A_TURN: Final = 16
-SPEECH_PREFIX: Final = codec.subscription(codec.speech_scope("")).rstrip(b"|")
+SPEECH_PREFIX: Final = codec.speech_scope("")
 
 
 class Listener(Protocol):
@@ -31,6 +31,7 @@ class Listener(Protocol):
     def worker_said(self, endpoint: str, envelope: Envelope) -> None: ...
     def worker_connected(self, endpoint: str) -> None: ...
     def worker_disconnected(self, endpoint: str) -> None: ...
+    def session_came(self, session: str) -> None: ...
     def speech_came(self, session: str) -> None: ...
     def speech_left(self, session: str) -> None: ...
 
@@ -57,6 +58,8 @@ class BrokerSockets:
             self._clients.setsockopt(zmq.ROUTER_MANDATORY, 1)
             self._published = self._bound(zmq.PULL, publish, self._from_bus)
             self._events = self._bound(zmq.XPUB, events, self._from_subscribers)
+            # Every subscription is reported, not only the first of its kind: each newcomer is told the status.
+            self._events.setsockopt(zmq.XPUB_VERBOSE, 1)
             for endpoint in classifiers:
                 self._workers[endpoint] = self._connected(endpoint)
         except BaseException:
@@ -151,10 +154,17 @@ class BrokerSockets:
             message = receive_now(self._events)
             if message is None:
                 return
-            came, prefix = message[0][:1] == b"\x01", message[0][1:]
-            if len(message) == 1 and prefix.startswith(SPEECH_PREFIX) and prefix.endswith(b"|"):
-                session = prefix[len(SPEECH_PREFIX) : -1].decode("utf-8", "replace")
-                (listener.speech_came if came else listener.speech_left)(session)
+            if len(message) == 1 and message[0].endswith(b"|"):
+                scope = message[0][1:-1].decode("utf-8", "replace")
+                self._subscribed(listener, scope, came=message[0][:1] == b"\x01")
+
+    @staticmethod
+    def _subscribed(listener: Listener, scope: str, *, came: bool) -> None:
+        if scope.startswith(SPEECH_PREFIX):
+            session = scope.removeprefix(SPEECH_PREFIX)
+            (listener.speech_came if came else listener.speech_left)(session)
+        elif came:
+            listener.session_came(scope)
 
     def _from_worker(self, endpoint: str, listener: Listener) -> None:
         for _ in range(A_TURN):

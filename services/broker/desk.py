@@ -147,6 +147,11 @@ class Desk:
         except HistovoxError as error:
             log.error("%s of the worker at %s: %s", envelope.header.type, endpoint, error.message)
 
+    def session_came(self, session: str) -> None:
+        """Somebody began to listen to the session; what was published before, it has missed."""
+        self._remember(session)
+        self._dispatch.changed = True
+
     def speech_came(self, session: str) -> None:
         """A speech worker began to listen to the session."""
         self._speech.setdefault(session, "")
