@@ -1,0 +1,101 @@
+"""``python -m ui.desktop [PATH…]``: the window. All choices of parts are made here."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domain.errors import ConfigurationError
+from services.runtime import exit_codes, logs
+from services.runtime.lifecycle import Lifecycle
+from services.runtime.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ui.view_models.image_vm import Picture
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Show the window until it is closed; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ui.desktop", description="The Histovox window.")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="images and folders to open")
+    chosen = parser.parse_args(arguments)
+    logs.configure("desktop")
+    life = Lifecycle.from_environment("desktop")
+    try:
+        return run(load_settings(), life, chosen.paths)
+    except ConfigurationError as error:
+        log.error("%s", error.message)
+        return exit_codes.CONFIGURATION
+
+
+def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
+    """Wire the window and hand it the thread."""
+    import tkinter
+
+    from adapters.bus.client import ZmqBrokerClient
+    from domain.phrases import SHORT_DISCLAIMER
+    from ui.desktop.window import Window
+    from ui.pump import Pump
+    from ui.view_models.background import Threads
+    from ui.view_models.session_vm import Desk
+    from ui.view_models.settings_vm import Preferences
+
+    settings.make_runtime_dir()
+    preferences = Preferences(settings.config_dir)
+    try:
+        window = Window(preferences, sample=sample_provider(), disclaimer=SHORT_DISCLAIMER)
+    except tkinter.TclError as error:
+        raise ConfigurationError(f"There is no display to show a window on ({error}); use the command line.") from error
+    client = ZmqBrokerClient(
+        settings.jobs_endpoint, settings.events_endpoint, session=settings.session, source="desktop"
+    )
+    background = Threads()
+    desk = Desk(client, background, window, preferences, decode=decoder(settings))
+    pump = Pump(
+        after=window.after,
+        client=client,
+        background=background,
+        handle=desk.handle,
+        tick=desk.tick,
+        should_stop=life.stop.is_set,
+        on_stop=window.close,
+    )
+    window.attach(desk, background=background, on_close=pump.stop)
+    desk.start(paths)
+    window.update()
+    life.ready()
+    pump.start()
+    window.mainloop()
+    client.close()
+    return exit_codes.OK
+
+
+def decoder(settings: Settings) -> Callable[[bytes], Picture]:
+    """Decodes for the screen, in a thread; the codecs are loaded with the first image."""
+
+    def decode(data: bytes) -> Picture:
+        from adapters.vision.image_files import ImageFileReader
+        from ui.widgets.picture import PyramidPicture
+
+        return PyramidPicture(ImageFileReader(max_pixels=settings.max_pixels).decode(data))
+
+    return decode
+
+
+def sample_provider() -> Callable[[], Path | None] | None:
+    """Where the sample image is to be had; None without one, which hides its button."""
+    try:
+        from ui.sample import sample_path
+    except ImportError:
+        return None
+    return sample_path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

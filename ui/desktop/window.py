@@ -1,0 +1,459 @@
+"""The window: lays the panels out, passes what a person does to the desk, and shows what the desk says."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import tkinter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tkinter import filedialog
+from typing import Any, Literal
+
+import customtkinter as ctk
+from customtkinter.windows.widgets.appearance_mode import AppearanceModeTracker
+from customtkinter.windows.widgets.scaling import ScalingTracker
+
+from domain.values import Region
+from ui.desktop.keys import bind_keys
+from ui.theme import SCALINGS, Ink, Size, ThemeName
+from ui.view_models.background import Background
+from ui.view_models.entries import Row
+from ui.view_models.image_vm import MarkedRegion, Overlay, OverlayControls, Picture
+from ui.view_models.session_vm import Desk
+from ui.view_models.settings_vm import Preferences
+from ui.view_models.speech_vm import Caption, SpeechDisplay
+from ui.view_models.verdict_vm import CardDisplay
+from ui.view_models.workers_vm import Chip
+from ui.view_models.worklist_vm import ProgressDisplay
+from ui.widgets.details import Details
+from ui.widgets.icons import icon
+from ui.widgets.paint import photo
+from ui.widgets.picture import PyramidPicture
+from ui.widgets.sidebar import Sidebar
+from ui.widgets.status_bar import StatusBar
+from ui.widgets.toast import Toasts
+from ui.widgets.top_bar import TopBar
+from ui.widgets.viewer import Viewer
+
+log = logging.getLogger(__name__)
+
+SMALLEST = (960, 600)
+IMAGE_TYPES = "*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp *.gif *.jp2 *.svs *.ndpi *.scn"
+SYSTEM_THEME_EVERY_MS = 5000
+
+
+class Window(ctk.CTk):
+    """Passive: implements ``DeskView``. ``attach`` gives it its desk before anything is shown."""
+
+    def __init__(self, preferences: Preferences, *, sample: Callable[[], Path | None] | None, disclaimer: str) -> None:
+        # CustomTkinter asks the desktop for its theme 33 times a second in "system" mode; see _follow_system.
+        AppearanceModeTracker.appearance_mode_set_by = "user"
+        AppearanceModeTracker.update_loop_interval = 1000
+        ScalingTracker.update_loop_interval = 1000
+        self._preferences = preferences
+        remembered = preferences.remembered
+        ScalingTracker.widget_scaling = remembered.scaling
+        if remembered.theme != "system":
+            ctk.set_appearance_mode(remembered.theme)
+        super().__init__(fg_color=Ink.WINDOW)
+        self.title("Histovox")
+        self._sample = sample
+        self._disclaimer = disclaimer
+        self._desk: Desk | None = None
+        self._background: Background | None = None
+        self._voice_sheet: Any = None
+        self._system_theme: str | None = None
+        self._closed: Callable[[], None] = lambda: None
+        self.sheet: Any = None
+        self._set_geometry(remembered.geometry)
+        self._build()
+        self._accept_drops()
+        bind_keys(self)
+        self.protocol("WM_DELETE_WINDOW", self.close)
+
+    # --- construction -----------------------------------------------------------------------------------------------
+
+    def attach(self, desk: Desk, *, background: Background, on_close: Callable[[], None]) -> None:
+        """Whom to tell what a person does."""
+        self._desk = desk
+        self._background = background
+        self._closed = on_close
+        self.set_theme(self._preferences.remembered.theme)
+        self.top.show_scaling(self._preferences.remembered.scaling)
+
+    @property
+    def desk(self) -> Desk:
+        """The presenter."""
+        assert self._desk is not None, "attach() comes first"
+        return self._desk
+
+    def _build(self) -> None:
+        self.grid_columnconfigure(1, weight=1)
+        self.grid_rowconfigure(1, weight=1)
+        self.top = TopBar(
+            self,
+            on_files=self.ask_files,
+            on_folder=self.ask_folder,
+            on_recent=lambda path: self.desk.open([path]),
+            on_theme=self.set_theme,
+            on_scaling=self.set_scaling,
+            on_help=self.show_help,
+        )
+        self.top.grid(row=0, column=0, columnspan=3, sticky="ew")
+        self.sidebar = Sidebar(
+            self,
+            on_tab=lambda tab: self.desk.switch_tab(tab),
+            on_select=lambda key: self.desk.select(key),
+            on_forget=self.ask_forget,
+            on_clear=self.ask_clear,
+            on_search=lambda text, word: self.desk.filter(text, word),
+            on_more=lambda: self.desk.history.more(),
+        )
+        self.sidebar.grid(row=1, column=0, sticky="ns")
+        self.viewer = Viewer(
+            self,
+            on_files=self.ask_files,
+            on_folder=self.ask_folder,
+            on_sample=self._open_sample if self._sample else None,
+            on_region=self.focus_region,
+            on_regions=lambda: self.desk.image.toggle_regions(),
+            on_heat_map=lambda: self.desk.image.toggle_heat_map(),
+            on_attention=lambda: self.desk.image.toggle_attention(),
+            on_opacity=lambda value: self.desk.image.set_opacity(value),
+            on_cancel=lambda: self.desk.cancel(),
+        )
+        self.viewer.grid(row=1, column=1, sticky="nsew")
+        self._build_right()
+        self.status = StatusBar(
+            self,
+            on_mute=lambda: self.desk.speech.toggle_mute(),
+            on_stop=lambda: self.desk.speech.stop(),
+            on_repeat=lambda: self.desk.speech.repeat(),
+            on_voice=self.show_voice,
+        )
+        self.status.grid(row=2, column=0, columnspan=3, sticky="ew")
+        self.toasts = Toasts(self.viewer)
+        self._icon = photo(icon("mark", 64, Ink.ACCENT_FILL[0]), self)
+        self.iconphoto(True, self._icon)
+
+    def _build_right(self) -> None:
+        from ui.widgets.disclaimer import Disclaimer
+
+        right = ctk.CTkFrame(self, width=Size.DETAILS, corner_radius=0, fg_color=Ink.PANEL)
+        right.grid(row=1, column=2, sticky="ns")
+        right.grid_propagate(False)
+        right.grid_columnconfigure(0, weight=1)
+        right.grid_rowconfigure(0, weight=1)
+        self.details = Details(
+            right,
+            on_region=self.focus_region,
+            on_set_scale=self.ask_scale,
+            on_retry=lambda: self.desk.retry(),
+        )
+        self.details.grid(row=0, column=0, sticky="nsew", padx=(1, 0))
+        Disclaimer(right, self._disclaimer).grid(row=1, column=0, sticky="ew", padx=(1, 0))
+        ctk.CTkFrame(right, width=1, corner_radius=0, fg_color=Ink.LINE).place(relx=0, rely=0, relheight=1.0)
+
+    def _accept_drops(self) -> None:
+        from tkinterdnd2 import DND_FILES, TkinterDnD
+
+        try:
+            TkinterDnD._require(self)
+        except (RuntimeError, tkinter.TclError) as error:
+            log.warning("files cannot be dropped here: %s", error)
+            return
+        TkinterDnD.DnDWrapper.drop_target_register(self, DND_FILES)
+        wrapper: Any = TkinterDnD.DnDWrapper
+        wrapper.dnd_bind(self, "<<DropEnter>>", lambda event: self._hovering(event, True))
+        wrapper.dnd_bind(self, "<<DropLeave>>", lambda event: self._hovering(event, False))
+        wrapper.dnd_bind(self, "<<Drop>>", self._dropped)
+
+    def _hovering(self, event: Any, inside: bool) -> str:
+        self.viewer.empty.highlight(inside)
+        return str(event.action)
+
+    def _dropped(self, event: Any) -> str:
+        self.viewer.empty.highlight(False)
+        paths = [Path(name) for name in self.tk.splitlist(event.data)]
+        # The source waits for our answer: open when it has it.
+        self.after_idle(lambda: self.desk.open(paths))
+        return str(event.action)
+
+    # --- DeskView: lists --------------------------------------------------------------------------------------------
+
+    def show_open(self, rows: Sequence[Row], selected: str | None) -> None:
+        """See ``WorklistView``."""
+        self.sidebar.show_open(rows, selected)
+
+    def show_progress(self, progress: ProgressDisplay | None) -> None:
+        """See ``WorklistView``."""
+        self.viewer.show_progress(progress)
+
+    def show_history(self, rows: Sequence[Row], selected: str | None, total: int) -> None:
+        """See ``HistoryView``."""
+        self.sidebar.show_history(rows, selected, total)
+
+    def show_tab(self, tab: Literal["open", "history"]) -> None:
+        """See ``DeskView``."""
+        self.sidebar.show_tab(tab)
+
+    def show_recent(self, paths: Sequence[str]) -> None:
+        """See ``DeskView``."""
+        self.top.show_recent(paths)
+
+    # --- DeskView: image and verdict --------------------------------------------------------------------------------
+
+    def show_empty(self) -> None:
+        """See ``ImageView``."""
+        self.viewer.show_empty(True)
+        self._set_title(None)
+
+    def show_loading(self, name: str) -> None:
+        """See ``ImageView``."""
+        self.viewer.show_empty(False)
+        self.viewer.image.show_loading(name)
+        self.viewer.tools.show_zoom(None)
+        self._set_title(name)
+
+    def show_picture(self, picture: Picture, name: str) -> None:
+        """See ``ImageView``."""
+        assert isinstance(picture, PyramidPicture)
+        self.viewer.show_empty(False)
+        self.viewer.image.show_picture(picture)
+        self._set_title(name)
+
+    def show_problem(self, title: str, message: str) -> None:
+        """See ``ImageView``."""
+        self.viewer.show_empty(False)
+        self.viewer.image.show_problem(title, message)
+        self.viewer.tools.show_zoom(None)
+
+    def show_overlays(self, overlays: tuple[Overlay, ...], controls: OverlayControls) -> None:
+        """See ``ImageView``."""
+        self.viewer.image.show_overlays(overlays, controls.opacity)
+        self.viewer.tools.show_overlays(controls)
+
+    def show_regions(self, regions: tuple[MarkedRegion, ...]) -> None:
+        """See ``ImageView``."""
+        self.viewer.image.show_regions(regions)
+        self.details.mark_region(next((marked.rank for marked in regions if marked.selected), None))
+
+    def show_scale(self, um_per_px: float | None) -> None:
+        """See ``ImageView``."""
+        self.viewer.image.show_scale(um_per_px)
+
+    def zoom_to(self, region: Region) -> None:
+        """See ``ImageView``."""
+        self.viewer.image.zoom_to(region)
+
+    def show_card(self, card: CardDisplay) -> None:
+        """See ``DeskView``."""
+        self.details.show(card)
+
+    def _set_title(self, name: str | None) -> None:
+        self.title(f"{name} – Histovox" if name else "Histovox")
+
+    # --- DeskView: processes and voice ------------------------------------------------------------------------------
+
+    def show_chips(self, chips: tuple[Chip, ...]) -> None:
+        """See ``WorkersView``."""
+        self.status.chips.show(chips)
+
+    def show_broker(self, reachable: bool) -> None:
+        """See ``WorkersView``."""
+        words = "The message broker does not answer. What is open is kept and sent again when it is back."
+        self.viewer.show_banner(None if reachable else words)
+
+    def show_speech(self, display: SpeechDisplay) -> None:
+        """See ``SpeechView``."""
+        self.status.show_speech(display)
+        if self._voice_sheet is not None:
+            self._voice_sheet.show(display)
+
+    def show_caption(self, caption: Caption) -> None:
+        """See ``SpeechView``."""
+        self.status.captions.show(caption)
+
+    def notify(self, kind: Literal["info", "warning", "failure"], text: str) -> None:
+        """See ``DeskView``."""
+        self.toasts.show(kind, text)
+
+    # --- what a person does -----------------------------------------------------------------------------------------
+
+    def ask_files(self) -> None:
+        """The system's dialog for files."""
+        chosen = filedialog.askopenfilenames(
+            parent=self,
+            title="Open images",
+            initialdir=self._preferences.remembered.last_folder or None,
+            filetypes=[("Images", IMAGE_TYPES), ("All files", "*")],
+        )
+        if chosen:
+            self.desk.open([Path(name) for name in chosen])
+
+    def ask_folder(self) -> None:
+        """The system's dialog for a folder."""
+        chosen = filedialog.askdirectory(
+            parent=self,
+            title="Open a folder of images",
+            initialdir=self._preferences.remembered.last_folder or None,
+            mustexist=True,
+        )
+        if chosen:
+            self.desk.open([Path(chosen)])
+
+    def _open_sample(self) -> None:
+        assert self._sample is not None and self._background is not None
+        self._background.run("sample", self._sample, self._sample_ready, self._sample_failed)
+
+    def _sample_ready(self, path: Path | None) -> None:
+        if path is None:
+            self.notify("warning", "There is no sample on this computer.")
+        else:
+            self.desk.open([path])
+
+    def _sample_failed(self, error: Exception) -> None:
+        self.notify("failure", f"The sample could not be made ({error}).")
+
+    def focus_region(self, rank: int) -> None:
+        """Zoom to one of the top regions."""
+        self.desk.image.focus_region(rank)
+
+    def ask_scale(self) -> None:
+        """The card in which the scale is stated."""
+        from ui.widgets.scale_sheet import ScaleSheet
+
+        choice = self.desk.scale_choice()
+        if choice is None:
+            self.notify("warning", "Where this image lies is not known, so no scale can be remembered for its folder.")
+        else:
+            self.sheet = ScaleSheet(self, choice, self.desk.set_scale)
+
+    def ask_forget(self, key: str) -> None:
+        """Remove one entry; from the history only after a question."""
+        if self.desk.tab == "open":
+            self.desk.forget(key)
+            return
+        from ui.widgets.sheet import confirm
+
+        entry = self.desk.history.find(key)
+        self.sheet = confirm(
+            self,
+            title="Remove from the history?",
+            message=f"The result of {entry.name if entry else 'this image'} is removed from this computer. "
+            "The image file itself is not touched.",
+            verb="Remove",
+            on_yes=lambda: self.desk.forget(key),
+        )
+
+    def ask_clear(self) -> None:
+        """Clear the list in front; the history only after a question."""
+        if self.desk.tab == "open":
+            self.desk.forget_all()
+            return
+        from ui.widgets.sheet import confirm
+
+        self.sheet = confirm(
+            self,
+            title="Clear the whole history?",
+            message=f"All {self.desk.history.total:,} results are removed from this computer, and cannot be brought "
+            "back. The image files themselves are not touched.",
+            verb="Clear all",
+            on_yes=lambda: self.desk.forget_all(),
+        )
+
+    def show_help(self) -> None:
+        """All keys."""
+        from ui.widgets.help_sheet import show_help
+
+        self.sheet = show_help(self, self._disclaimer)
+
+    def show_voice(self) -> None:
+        """The voice's settings."""
+        from ui.widgets.voice_sheet import VoiceSheet
+
+        self.desk.speech.ask()
+        self._voice_sheet = self.sheet = VoiceSheet(self, self.desk.speech, self._voice_closed)
+
+    def _voice_closed(self) -> None:
+        self._voice_sheet = None
+
+    @property
+    def sheet_open(self) -> bool:
+        """Whether a card lies in front of the window."""
+        return self.sheet is not None and bool(self.sheet.winfo_exists())
+
+    # --- looks ------------------------------------------------------------------------------------------------------
+
+    def set_theme(self, theme: ThemeName) -> None:
+        """Light, dark, or whatever the system has."""
+        self._preferences.change(theme=theme)
+        self.top.show_theme(theme)
+        if theme == "system":
+            self._follow_system()
+        else:
+            ctk.set_appearance_mode(theme)
+
+    def next_theme(self) -> None:
+        """Light, dark, system, round again."""
+        order: tuple[ThemeName, ...] = ("light", "dark", "system")
+        self.set_theme(order[(order.index(self._preferences.remembered.theme) + 1) % 3])
+
+    def set_scaling(self, scaling: float) -> None:
+        """Everything larger or smaller."""
+        self._preferences.change(scaling=scaling)
+        self.top.show_scaling(scaling)
+        ctk.set_widget_scaling(scaling)
+
+    def step_scaling(self, by: int) -> None:
+        """The next larger or smaller step."""
+        now = self._preferences.remembered.scaling
+        nearest = min(range(len(SCALINGS)), key=lambda index: abs(SCALINGS[index] - now))
+        self.set_scaling(SCALINGS[min(max(nearest + by, 0), len(SCALINGS) - 1)])
+
+    def _set_scaling(self, new_widget_scaling: float, new_window_scaling: float) -> None:
+        # CTk would force the window back to its first size here; the size is the person's business.
+        pass
+
+    def _follow_system(self) -> None:
+        """Ask the desktop for its theme in a thread: it may start a program to find out."""
+        if self._preferences.remembered.theme != "system":
+            return
+
+        def ask() -> None:
+            import darkdetect  # type: ignore[import-untyped]
+
+            with contextlib.suppress(Exception):
+                self._system_theme = darkdetect.theme()
+
+        if self._system_theme is not None:
+            ctk.set_appearance_mode(self._system_theme)
+        threading.Thread(target=ask, name="system-theme", daemon=True).start()
+        self.after(300 if self._system_theme is None else SYSTEM_THEME_EVERY_MS, self._follow_system_again)
+
+    def _follow_system_again(self) -> None:
+        if self._system_theme is None:
+            self._system_theme = "Light"
+        self._follow_system()
+
+    def _set_geometry(self, geometry: str) -> None:
+        wide, high = self.winfo_screenwidth(), self.winfo_screenheight()
+        size, _, place = geometry.partition("+")
+        width, height = (int(part) for part in size.split("x")[:2])
+        width, height = min(max(width, SMALLEST[0]), wide), min(max(height, SMALLEST[1]), high)
+        tkinter.Tk.minsize(self, min(SMALLEST[0], wide), min(SMALLEST[1], high))
+        if place:
+            x, y = (int(part) for part in place.split("+")[:2])
+            if 0 <= x <= wide - 200 and 0 <= y <= high - 200:
+                tkinter.Tk.geometry(self, f"{width}x{height}+{x}+{y}")
+                return
+        tkinter.Tk.geometry(self, f"{width}x{height}+{(wide - width) // 2}+{(high - height) // 2}")
+
+    def close(self) -> None:
+        """Remember the window's place, and end."""
+        with contextlib.suppress(tkinter.TclError):
+            self._preferences.change(geometry=tkinter.Tk.geometry(self))
+        self._closed()
+        self.quit()

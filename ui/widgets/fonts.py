@@ -1,0 +1,91 @@
+"""From a role in the type hierarchy to a font that is installed here."""
+
+from __future__ import annotations
+
+import tkinter
+from tkinter import font as tkfont
+
+from ui.theme import FONT_FAMILIES, TextStyle, Weight
+
+_SUFFIX: dict[Weight, str] = {"regular": "", "medium": " Medium", "semibold": " SemiBold"}
+
+
+class Fonts:
+    """Which families there are, looked up once a root window."""
+
+    def __init__(self, root: tkinter.Misc) -> None:
+        installed = set(tkfont.families(root))
+        self.family = next((family for family in FONT_FAMILIES if family in installed), "TkDefaultFont")
+        self._faces: dict[Weight, tuple[str, str]] = {}
+        for weight, suffix in _SUFFIX.items():
+            face = self.family + suffix
+            if weight == "regular" or face in installed:
+                self._faces[weight] = (face, "normal")
+            else:
+                self._faces[weight] = (self.family, "bold" if weight == "semibold" else "normal")
+        self._measures: dict[tuple[TextStyle, float], tkfont.Font] = {}
+        self._root = root
+
+    def at(self, style: TextStyle, scale: float = 1.0) -> tuple[str, int, str]:
+        """A Tk font in pixels."""
+        family, weight = self._faces[style.weight]
+        return family, -max(round(style.size * scale), 1), weight
+
+    def ctk(self, style: TextStyle) -> tuple[str, int, str]:
+        """A font tuple that CustomTkinter scales itself."""
+        family, weight = self._faces[style.weight]
+        return family, style.size, weight
+
+    def measure(self, style: TextStyle, scale: float, text: str) -> int:
+        """The text's width in pixels."""
+        return self._font(style, scale).measure(text)
+
+    def height(self, style: TextStyle, scale: float) -> int:
+        """The line's height in pixels."""
+        return int(self._font(style, scale).metrics("linespace"))
+
+    def fit(self, style: TextStyle, scale: float, text: str, width: int, *, middle: bool = False) -> str:
+        """``text``, shortened with an ellipsis so that it takes at most ``width`` pixels.
+
+        ``middle`` keeps both ends, as befits file names.
+        """
+        font = self._font(style, scale)
+        if width <= 0:
+            return ""
+        if font.measure(text) <= width:
+            return text
+        low, high = 0, len(text)
+        while low < high:
+            kept = (low + high + 1) // 2
+            if font.measure(_shortened(text, kept, middle)) <= width:
+                low = kept
+            else:
+                high = kept - 1
+        return _shortened(text, low, middle)
+
+    def _font(self, style: TextStyle, scale: float) -> tkfont.Font:
+        known = self._measures.get((style, scale))
+        if known is None:
+            known = tkfont.Font(root=self._root, font=self.at(style, scale))
+            self._measures[(style, scale)] = known
+        return known
+
+
+def _shortened(text: str, kept: int, middle: bool) -> str:
+    if not middle:
+        return text[:kept].rstrip() + "…"
+    tail = kept // 2
+    return text[: kept - tail] + "…" + (text[-tail:] if tail else "")
+
+
+_known: dict[str, Fonts] = {}
+
+
+def fonts_of(widget: tkinter.Misc) -> Fonts:
+    """The fonts of a widget's root window."""
+    root = widget.winfo_toplevel().nametowidget(".")
+    key = f"{id(root.tk)}"
+    if key not in _known:
+        _known.clear()
+        _known[key] = Fonts(root)
+    return _known[key]

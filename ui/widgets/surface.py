@@ -1,0 +1,169 @@
+"""A canvas that follows theme and scaling: it redraws itself whenever one of them, or its size, changes."""
+
+from __future__ import annotations
+
+import tkinter
+from typing import Any
+
+from customtkinter.windows.widgets.core_widget_classes import CTkBaseClass
+from PIL import Image, ImageTk
+
+from ui.theme import Colour, Ink, TextStyle
+from ui.widgets.fonts import Fonts, fonts_of
+from ui.widgets.icons import icon
+
+
+class Surface(CTkBaseClass):
+    """Base of all widgets that Histovox draws itself. Sizes given and laid out are pixels at scale 1."""
+
+    def __init__(
+        self, master: Any, *, width: int = 0, height: int = 0, ground: Colour | None = None, takes_focus: bool = False
+    ) -> None:
+        self._ground: Colour | None = None
+        self._pictures: list[ImageTk.PhotoImage] = []
+        self._pending: str | None = None
+        super().__init__(master, width=width, height=height)
+        self._ground = ground or _pair(self._bg_color)
+        self.canvas = tkinter.Canvas(
+            self, highlightthickness=0, borderwidth=0, takefocus=1 if takes_focus else 0, width=1, height=1
+        )
+        self.canvas.place(x=0, y=0, relwidth=1, relheight=1)
+        self.canvas.configure(bg=self.colour(self._ground))
+        self.canvas.bind("<Configure>", lambda _: self.redraw_soon(), add="+")
+        if takes_focus:
+            self.canvas.bind("<FocusIn>", lambda _: self.redraw_soon(), add="+")
+            self.canvas.bind("<FocusOut>", lambda _: self.redraw_soon(), add="+")
+
+    # --- for subclasses ---------------------------------------------------------------------------------------------
+
+    def draw(self) -> None:
+        """Draw everything anew on the cleared canvas."""
+
+    @property
+    def scale(self) -> float:
+        """Screen pixels a layout pixel."""
+        return float(self._get_widget_scaling())
+
+    @property
+    def fonts(self) -> Fonts:
+        """The fonts of this window."""
+        return fonts_of(self)
+
+    @property
+    def dark(self) -> bool:
+        """Whether the dark theme shows."""
+        return bool(self._get_appearance_mode() == "dark")
+
+    @property
+    def ground(self) -> str:
+        """The colour beneath."""
+        return self.colour(self._ground or Ink.PANEL)
+
+    @property
+    def focused(self) -> bool:
+        """Whether the keyboard is here."""
+        return bool(self.canvas.focus_displayof() is self.canvas)
+
+    def px(self, value: float) -> int:
+        """A layout length in screen pixels."""
+        return round(value * self.scale)
+
+    def colour(self, pair: Colour | str) -> str:
+        """The theme's half of a pair."""
+        return pair if isinstance(pair, str) else pair[1 if self.dark else 0]
+
+    def picture(self, image: Image.Image, x: float, y: float, anchor: Any = "nw", tags: str = "") -> int:
+        """Put a picture at screen pixels."""
+        photo = ImageTk.PhotoImage(image, master=self.canvas)
+        self._pictures.append(photo)
+        return self.canvas.create_image(x, y, image=photo, anchor=anchor, tags=tags)
+
+    def icon(self, name: str, x: float, y: float, colour: Colour | str, size: int = 16, anchor: Any = "center") -> int:
+        """Put an icon at screen pixels; ``size`` is a layout length."""
+        return self.picture(icon(name, self.px(size), self.colour(colour)), x, y, anchor)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        style: TextStyle,
+        colour: Colour | str = Ink.TEXT,
+        anchor: Any = "w",
+        width: int = 0,
+    ) -> int:
+        """Put text at screen pixels; ``width`` wraps it."""
+        return self.canvas.create_text(
+            x,
+            y,
+            text=text,
+            font=self.fonts.at(style, self.scale),
+            fill=self.colour(colour),
+            anchor=anchor,
+            width=width,
+        )
+
+    def shorten(self, style: TextStyle, text: str, width: float, *, middle: bool = False) -> str:
+        """``text`` shortened to ``width`` screen pixels."""
+        return self.fonts.fit(style, self.scale, text, int(width), middle=middle)
+
+    def measure(self, style: TextStyle, text: str) -> int:
+        """The text's width in screen pixels."""
+        return self.fonts.measure(style, self.scale, text)
+
+    def set_ground(self, ground: Colour) -> None:
+        """Another colour beneath."""
+        self._ground = ground
+        self.redraw_soon()
+
+    # --- redrawing --------------------------------------------------------------------------------------------------
+
+    def redraw_soon(self) -> None:
+        """Redraw once when the window has a moment, however often this is called before."""
+        if self._pending is None:
+            self._pending = self.canvas.after_idle(self.redraw)
+
+    def redraw(self) -> None:
+        """Redraw now."""
+        self._pending = None
+        if not self.canvas.winfo_exists():
+            return
+        self.canvas.configure(bg=self.ground)
+        self.canvas.delete("all")
+        self._pictures.clear()
+        if self.canvas.winfo_width() > 1:
+            self.draw()
+
+    def _set_appearance_mode(self, mode_string: str) -> None:
+        # CTkBaseClass would lay the whole window out for each widget here.
+        super(CTkBaseClass, self)._set_appearance_mode(mode_string)
+        self.redraw_soon()
+
+    def _set_scaling(self, *args: Any, **kwargs: Any) -> None:
+        super()._set_scaling(*args, **kwargs)
+        self.redraw_soon()
+
+    def bind(self, sequence: str | None = None, command: Any = None, add: Any = "+") -> None:
+        """Bind to the canvas."""
+        self.canvas.bind(sequence, command, add=add)
+
+    def unbind(self, sequence: str | None = None, funcid: str | None = None) -> None:
+        """Unbind from the canvas."""
+        self.canvas.unbind(sequence or "", funcid)
+
+    def focus_set(self) -> None:
+        """Give the canvas the keyboard."""
+        self.canvas.focus_set()
+
+    def destroy(self) -> None:
+        """Take the pending redraw back, too."""
+        if self._pending is not None:
+            self.canvas.after_cancel(self._pending)
+            self._pending = None
+        super().destroy()
+
+
+def _pair(colour: Any) -> Colour:
+    if isinstance(colour, list | tuple):
+        return colour[0], colour[1]
+    return colour, colour

@@ -1,0 +1,116 @@
+"""The bar above everything: what the product is called, opening, and how the window looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import customtkinter as ctk
+
+from ui.theme import SCALINGS, Ink, Size, Space, ThemeName, Type
+from ui.widgets.button import Button
+from ui.widgets.menu import Item, popup
+from ui.widgets.paint import rounded
+from ui.widgets.surface import Surface
+
+_THEMES: tuple[tuple[ThemeName, str, str], ...] = (
+    ("light", "Light", "sun"),
+    ("dark", "Dark", "moon"),
+    ("system", "Like the system", "system"),
+)
+
+
+class Brand(Surface):
+    """The sign and the name."""
+
+    def __init__(self, master: Any) -> None:
+        super().__init__(master, width=132, height=32, ground=Ink.PANEL)
+
+    def draw(self) -> None:
+        """Sign, name."""
+        side, middle = self.px(28), self.canvas.winfo_height() // 2
+        self.picture(rounded(side, side, self.px(7), self.colour(Ink.ACCENT_FILL), self.ground), 0, middle - side // 2)
+        self.icon("mark", side // 2 + self.px(1), middle, Ink.ON_ACCENT, 20)
+        self.text(side + self.px(10), middle, "Histovox", Type.HEADING)
+
+
+class TopBar(ctk.CTkFrame):
+    """Buttons that report; menus are built when they are opened."""
+
+    def __init__(
+        self,
+        master: Any,
+        *,
+        on_files: Callable[[], None],
+        on_folder: Callable[[], None],
+        on_recent: Callable[[Path], None],
+        on_theme: Callable[[ThemeName], None],
+        on_scaling: Callable[[float], None],
+        on_help: Callable[[], None],
+    ) -> None:
+        super().__init__(master, height=Size.TOP_BAR, corner_radius=0, fg_color=Ink.PANEL)
+        self.grid_propagate(False)
+        self._on_recent, self._on_theme, self._on_scaling = on_recent, on_theme, on_scaling
+        self._recent: Sequence[str] = ()
+        self._theme: ThemeName = "system"
+        self._scaling = 1.0
+        Brand(self).grid(row=0, column=0, padx=(Space.LARGE, Space.LARGE), pady=11)
+        self.files = Button(
+            self, text="Open images…", icon="image", kind="primary", command=on_files, tooltip="Open images (Ctrl+O)"
+        )
+        self.folder = Button(
+            self, text="Open folder…", icon="folder", command=on_folder, tooltip="Open a folder (Ctrl+Shift+O)"
+        )
+        self.recent = Button(
+            self, text="Recent", trailing="chevron", kind="ghost", command=self._show_recent, tooltip="Opened lately"
+        )
+        for column, button in enumerate((self.files, self.folder, self.recent), 1):
+            button.grid(row=0, column=column, padx=(0, Space.SMALL))
+        self.grid_columnconfigure(4, weight=1)
+        self.scaling = Button(
+            self, text="100 %", icon="scaling", kind="ghost", command=self._show_scalings, tooltip="Size of everything"
+        )
+        self.theme = Button(self, icon="system", kind="ghost", command=self._show_themes, tooltip="Light or dark")
+        self.help = Button(self, icon="help", kind="ghost", command=on_help, tooltip="Keys and help (F1)")
+        for column, button in enumerate((self.scaling, self.theme, self.help), 5):
+            button.grid(row=0, column=column, padx=(0, Space.LARGE if column == 7 else Space.TINY))
+        line = ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=Ink.LINE)
+        line.place(relx=0, rely=1.0, relwidth=1.0, anchor="sw")
+
+    def show_recent(self, paths: Sequence[str]) -> None:
+        """What the menu offers."""
+        self._recent = paths
+        self.recent.set(enabled=bool(paths))
+
+    def show_theme(self, theme: ThemeName) -> None:
+        """Which theme is chosen."""
+        self._theme = theme
+        self.theme.set(icon=next(icon for name, _, icon in _THEMES if name == theme))
+
+    def show_scaling(self, scaling: float) -> None:
+        """Which scaling is chosen."""
+        self._scaling = scaling
+        self.scaling.set(text=f"{scaling * 100:.0f} %")
+
+    def _show_recent(self) -> None:
+        items: list[Item] = []
+        for path in self._recent:
+            shown = self.recent.shorten(Type.BODY, path, self.recent.px(420), middle=True)
+            items.append((shown, partial(self._on_recent, Path(path))))
+        _below(self.recent, items)
+
+    def _show_themes(self) -> None:
+        items: list[Item] = [(label, partial(self._on_theme, name)) for name, label, _ in _THEMES]
+        _below(self.theme, items, next(label for name, label, _ in _THEMES if name == self._theme))
+
+    def _show_scalings(self) -> None:
+        items: list[Item] = [(f"{step * 100:.0f} %", partial(self._on_scaling, step)) for step in SCALINGS]
+        _below(self.scaling, items, f"{self._scaling * 100:.0f} %")
+
+
+def _below(button: Button, items: list[Item], checked: str | None = None) -> None:
+    x = button.canvas.winfo_rootx()
+    y = button.canvas.winfo_rooty() + button.canvas.winfo_height() + button.px(4)
+    popup(button, x, y, items, checked=checked)
