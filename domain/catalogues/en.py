@@ -94,6 +94,7 @@ MESSAGES: Mapping[str, str | Mapping[str, str]] = {
     "error.deadline_passed": "it took too long. Please try again.",
     "error.job_id_taken": "the job's number is already in use. Please try again.",
     "error.not_a_request": "the message was no request. Check the versions.",
+    "error.no_images_found": "no image was found there. Choose another folder.",
     "error.bad_training_data": "the training data cannot be used. See the screen.",
     "error.attempts_exhausted": "the classifier failed several times. Please try again later.",
     "error.worker_lost": "the classifier was lost. Please try again.",

@@ -86,6 +86,7 @@ MESSAGES: Mapping[str, str | Mapping[str, str]] = {
     "error.deadline_passed": "用时过长,请重试。",
     "error.job_id_taken": "任务编号已被占用,请重试。",
     "error.not_a_request": "消息不是请求,请检查版本。",
+    "error.no_images_found": "没有找到图像,请另选文件夹。",
     "error.bad_training_data": "训练数据不可用,请看屏幕。",
     "error.attempts_exhausted": "分类器多次失败,请稍后重试。",
     "error.worker_lost": "分类器已断开,请重试。",

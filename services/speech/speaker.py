@@ -151,8 +151,8 @@ class Speaker:
         if turn is None or turn.shown_until is not None:
             return
         if self._is_silent:
-            self._player.stop()
             self._show(turn)
+            self._player.stop()
         elif not turn.playing:
             self._go_on(turn)
 
@@ -295,6 +295,8 @@ class Speaker:
 
     def _interrupt(self) -> None:
         if self._turn is not None:
+            # Not playing any more, so that the player's word on the end of the sound changes nothing.
+            self._turn.playing = False
             self._player.stop()
             self._finish("stopped")
 
