@@ -14,6 +14,11 @@ class OperatingPoint(Value):
 
     temperature: float = Field(default=1.0, gt=0)
     """Logits are divided by it before the softmax (Guo et al., On Calibration of Modern Neural Networks, 2017)."""
+    bias: float = 0.0
+    """Added to the divided margin: with the temperature, Platt's scaling (Probabilistic Outputs for SVMs, 1999).
+
+    It corrects a model that is too shy or too bold on scanners that it was not trained on.
+    """
     calibrated: bool = False
     """Whether the temperature was fitted, and the fit checked, on held-out data."""
     threshold: Probability = 0.5
@@ -29,8 +34,8 @@ class OperatingPoint(Value):
 
 
 def probability_of(margin: float, point: OperatingPoint) -> float:
-    """The probability of tumour for a logit margin (tumour minus normal), temperature-scaled."""
-    scaled = margin / point.temperature
+    """The probability of tumour for a logit margin (tumour minus normal), calibrated by temperature and bias."""
+    scaled = margin / point.temperature + point.bias
     if scaled >= 0:
         return 1 / (1 + math.exp(-scaled))
     power = math.exp(scaled)

@@ -20,32 +20,34 @@ SPECIFICITY_AT_BAND_END = 0.95
 COLDEST = 0.05
 
 
-def fit_temperature(margins: Tensor, labels: Tensor) -> float:
-    """The temperature that minimises the negative log-likelihood (Guo et al. 2017)."""
+def fit_scaling(margins: Tensor, labels: Tensor) -> tuple[float, float]:
+    """The temperature and bias that minimise the negative log-likelihood (Platt 1999; Guo et al. 2017)."""
     log_temperature = torch.zeros((), requires_grad=True)
-    optimiser = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")
+    bias = torch.zeros((), requires_grad=True)
+    optimiser = torch.optim.LBFGS([log_temperature, bias], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(margins / log_temperature.exp(), labels.float())
+        loss = F.binary_cross_entropy_with_logits(margins / log_temperature.exp() + bias, labels.float())
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     # Scores that separate the patches perfectly would drive it to zero, where every answer is 0 or 1.
-    return max(COLDEST, float(log_temperature.exp().detach()))
+    return max(COLDEST, float(log_temperature.exp().detach())), float(bias.detach())
 
 
 def choose_operating_point(margins: Tensor, labels: Tensor) -> OperatingPoint:
-    """Temperature, threshold and band from calibration patches (margins (N,), labels (N,) of 0 and 1)."""
-    temperature = fit_temperature(margins, labels)
-    probabilities = torch.sigmoid(margins / temperature)
+    """Temperature, bias, threshold and band from calibration patches (margins (N,), labels (N,) of 0 and 1)."""
+    temperature, bias = (round(value, 4) for value in fit_scaling(margins, labels))
+    probabilities = torch.sigmoid(margins / temperature + bias)
     tumour, normal = probabilities[labels == 1], probabilities[labels == 0]
     threshold = _rounded(torch.quantile(tumour, 1 - SENSITIVITY_AT_THRESHOLD, interpolation="lower"))
     start = _rounded(torch.quantile(tumour, 1 - SENSITIVITY_AT_BAND_START, interpolation="lower"))
     end = _rounded(torch.quantile(normal, SPECIFICITY_AT_BAND_END, interpolation="higher"))
     return OperatingPoint(
-        temperature=round(temperature, 4),
+        temperature=temperature,
+        bias=bias,
         calibrated=True,
         threshold=threshold,
         band=(min(start, threshold), max(end, threshold)),

@@ -7,7 +7,7 @@ import torch
 
 from domain.values import VerdictWord
 from domain.verdict import judge, probability_of
-from services.training.calibration import choose_operating_point, fit_temperature, in_calibration_half
+from services.training.calibration import choose_operating_point, fit_scaling, in_calibration_half
 from services.training.evaluation import evaluate
 from services.training.metrics import (
     area_under_roc,
@@ -28,19 +28,28 @@ def _patches(count: int = 6000, overconfidence: float = 3.0) -> tuple[torch.Tens
 
 def test_an_overconfident_model_is_cooled_by_about_its_overconfidence() -> None:
     margins, labels = _patches(overconfidence=3.0)
-    assert fit_temperature(margins, labels) == pytest.approx(3.0, rel=0.1)
+    temperature, bias = fit_scaling(margins, labels)
+    assert temperature == pytest.approx(3.0, rel=0.1)
+    assert bias == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_model_that_is_too_shy_is_lifted_by_its_shyness() -> None:
+    margins, labels = _patches(overconfidence=1.0)
+    _, bias = fit_scaling(margins - 1.5, labels)
+    assert bias == pytest.approx(1.5, abs=0.15)
 
 
 def test_the_fitted_temperature_lowers_the_calibration_error() -> None:
     margins, labels = _patches()
-    temperature = fit_temperature(margins, labels)
-    assert expected_calibration_error(margins / temperature, labels) < 0.3 * expected_calibration_error(margins, labels)
+    temperature, bias = fit_scaling(margins, labels)
+    scaled = margins / temperature + bias
+    assert expected_calibration_error(scaled, labels) < 0.3 * expected_calibration_error(margins, labels)
 
 
 def test_the_threshold_finds_the_stated_share_of_tumours() -> None:
     margins, labels = _patches()
     point = choose_operating_point(margins, labels)
-    probabilities = torch.sigmoid(margins / point.temperature)
+    probabilities = torch.sigmoid(margins / point.temperature + point.bias)
     assert sensitivity_at(point.threshold)(probabilities, labels) == pytest.approx(0.95, abs=0.005)
     assert specificity_at(point.band[1])(probabilities, labels) == pytest.approx(0.95, abs=0.005)
 
