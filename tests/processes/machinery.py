@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -63,9 +64,10 @@ def children_of(pid: int) -> dict[str, int]:
     """Module name → process id of a supervisor's children."""
     found = {}
     for child in psutil.Process(pid).children():
-        command = child.cmdline()
-        if "-m" in command:
-            found[command[command.index("-m") + 1]] = child.pid
+        with contextlib.suppress(psutil.Error):  # it may end just now
+            command = child.cmdline()
+            if "-m" in command:
+                found[command[command.index("-m") + 1]] = child.pid
     return found
 
 
