@@ -52,7 +52,7 @@ def percent(verdict: Verdict) -> str:
 def bar(verdict: Verdict, width: int) -> Text:
     """The probability as a bar, in the verdict's colour."""
     filled = round((verdict.probability or 0) * width)
-    return Text.assemble(("━" * filled, verdict_style(verdict.word)), ("━" * (width - filled), "grey50 dim"))
+    return Text.assemble(("━" * filled, verdict_style(verdict.word)), ("─" * (width - filled), "grey50"))
 
 
 def scale_below(verdict: Verdict, width: int) -> Text:
@@ -188,7 +188,7 @@ def row(result: ImageResult, name_width: int) -> Text:
 def failure_row(failure: ItemFailure, name_width: int) -> Text:
     """One line for one image without a verdict, and the reason below it."""
     style = failure_style()
-    line = Text.assemble((f"{FAILURE_SIGN} {'Failed':<13}", f"bold {style}"), " " * 21)
+    line = Text.assemble((f"{FAILURE_SIGN} {'Failed':<13}", f"bold {style}"), " " * 22)
     line.append_text(_fit(failure.name, name_width))
     return line.append(f"\n    {failure.message}", style="dim")
 
