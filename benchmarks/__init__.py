@@ -1,0 +1,1 @@
+"""How fast Histovox is on this machine, as ratios: ``make bench``."""
