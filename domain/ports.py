@@ -55,7 +55,10 @@ class ImageReader(Protocol):
 
 
 class Classifier(Protocol):
-    """One loaded and validated model. Thread-compatible: one caller at a time."""
+    """One loaded and validated model.
+
+    ``score`` and ``explain`` are for one thread at a time, ``looks_familiar`` for any.
+    """
 
     identity: ModelIdentity
     operating_point: OperatingPoint

@@ -71,7 +71,7 @@ def _why_not(kind: str) -> str:
     if kind == "mps":
         return "this is no Mac with an Apple GPU"
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError, OSError) as error:
         return _first_line(error)
     return "no GPU was found"

@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not ne
     from torch import nn
 
 Storage = Literal["int8", "bf16", "fp32"]
+#: A one-line file beside the packages.
+DEFAULT_FILE = "default"
 _STORAGE_WORDS: dict[Storage, Literal["int8 per channel", "bf16", "fp32"]] = {
     "int8": "int8 per channel",
     "bf16": "bf16",
@@ -83,6 +85,36 @@ def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:
     return tuple(_summary(folder) for folder in folders)
 
 
+def identity_of(summary: PackageSummary) -> ModelIdentity | None:
+    """Who would answer, without loading the weights; None for a package with a fault."""
+    if summary.fault or summary.config is None or summary.card is None:
+        return None
+    return _identity(summary.name, summary.config, summary.card)
+
+
+def default_model(models_dir: Path, wished: str | None = None) -> str:
+    """The wished package's name, else the one that ``<models_dir>/default`` names, else the only one there.
+
+    Raises: BadModelPackage when none of these says which.
+    """
+    if wished:
+        return wished
+    try:
+        named = (models_dir / DEFAULT_FILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        named = ""
+    if named:
+        return named
+    found = [summary.name for summary in list_packages(models_dir)]
+    if len(found) == 1:
+        return found[0]
+    what = f"several model packages ({', '.join(found)})" if found else "no model package"
+    raise BadModelPackage(
+        f"There is {what} in {models_dir}, and no file {DEFAULT_FILE!r} that names one. "
+        "Say which with --model NAME or HISTOVOX_MODEL, or HISTOVOX_MODELS_DIR for another folder."
+    )
+
+
 def load_package(folder: Path) -> LoadedPackage:
     """Read, check and build the package in ``folder``.
 
@@ -96,11 +128,8 @@ def load_package(folder: Path) -> LoadedPackage:
         raise _bad(folder, faults)
     if contradiction := _contradiction(smoke_margins(network, config, card.positive_class), card.smoke):
         raise _bad(folder, [contradiction])
-    fingerprint = _fingerprint(config, card)
-    identity = ModelIdentity(
-        name=folder.resolve().name, title=card.title, fingerprint=fingerprint, validation=card.validation
-    )
-    return LoadedPackage(identity, network, config, card, fingerprint)
+    identity = _identity(folder.resolve().name, config, card)
+    return LoadedPackage(identity, network, config, card, identity.fingerprint)
 
 
 def write_package(
@@ -278,6 +307,12 @@ def _smoke(margins: Sequence[float]) -> Smoke:
     return Smoke(margins=tuple(margins), tolerance=max(0.002, 0.02 * max(abs(margin) for margin in margins)))
 
 
+def _identity(name: str, config: PackageConfig, card: ModelCard) -> ModelIdentity:
+    return ModelIdentity(
+        name=name, title=card.title, fingerprint=_fingerprint(config, card), validation=card.validation
+    )
+
+
 def _fingerprint(config: PackageConfig, card: ModelCard) -> str:
     """Of everything that decides an answer: weights, configuration, operating point and appearance."""
     deciding = [
@@ -318,6 +353,8 @@ __all__ = [
     "Storage",
     "TrainingFacts",
     "Transform",
+    "default_model",
+    "identity_of",
     "list_packages",
     "load_package",
     "smoke_margins",
