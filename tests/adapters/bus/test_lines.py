@@ -1,0 +1,365 @@
+"""The lines of the bus over real sockets, with a hand-made peer at the other end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+import zmq
+
+from adapters.bus import codec
+from adapters.bus.client import ZmqBrokerClient
+from adapters.bus.session_line import ZmqSessionLine
+from adapters.bus.sockets import bind, open_socket, refuse_open_network
+from adapters.bus.worker_line import ZmqWorkerLine
+from domain.errors import AddressInUse, ConfigurationError
+from domain.messages.envelope import Envelope
+from domain.messages.imaging import ImagesClassified
+from domain.messages.jobs import JobAccepted, RequestRejected
+from domain.messages.speech import Speak, StopSpeaking
+from domain.messages.workers import GreetWorker, ProcessState, ProcessStateChanged, QueryStatus, WorkerBeat
+from domain.ports import BrokerClient, SessionLine, WorkerLine
+from tests.builders import a_request, an_answer
+from tests.fakes.bus import FakeBrokerClient, FakeSessionLine, FakeWorkerLine
+from tests.waiting import wait_until
+
+Ipc = Callable[[str], str]
+
+
+@pytest.fixture
+def sockets() -> Iterator[Callable[[int], zmq.Socket[bytes]]]:
+    opened: list[zmq.Socket[bytes]] = []
+
+    def make(kind: int) -> zmq.Socket[bytes]:
+        opened.append(open_socket(kind, linger_ms=0))
+        opened[-1].rcvtimeo = 30_000
+        return opened[-1]
+
+    yield make
+    for socket in opened:
+        socket.close()
+
+
+# --- a worker's line -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def line(ipc: Ipc) -> Iterator[ZmqWorkerLine]:
+    made = ZmqWorkerLine(ipc("w"), "classifier/t")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def broker_end(line: ZmqWorkerLine, sockets: Callable[[int], zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    dealer = sockets(zmq.DEALER)
+    dealer.connect(line.endpoint)
+    return dealer
+
+
+def greeting() -> Envelope:
+    return Envelope.of(GreetWorker(), source="broker", session="*")
+
+
+def beat(number: int) -> Envelope:
+    body = WorkerBeat(worker_id="w", jobs_held=number, forward_seconds=0)
+    return Envelope.of(body, source="classifier/t", session="*")
+
+
+def test_the_lines_are_what_the_ports_promise(line: ZmqWorkerLine, ipc: Ipc) -> None:
+    client = ZmqBrokerClient(ipc("a"), ipc("b"), session="s1", source="t")
+    session = ZmqSessionLine(ipc("c"), ipc("b"), session="s1", source="t")
+    clients: list[BrokerClient] = [client, FakeBrokerClient()]
+    workers: list[WorkerLine] = [line, FakeWorkerLine()]
+    sessions: list[SessionLine] = [session, FakeSessionLine()]
+    for one in clients:
+        assert (one.drain(), one.wait(0.01)) == ([], False)
+    for worker in workers:
+        assert worker.receive(0.01) is None
+    for other in sessions:
+        assert other.receive(0.01) is None
+        other.close()
+    for one in clients:
+        one.close()
+
+
+def test_a_worker_hears_its_broker_and_answers(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+    request = a_request("j", [b"image"])
+    broker_end.send_multipart(codec.encode(request))
+    received = line.receive(30)
+    assert received is not None
+    peer, heard = received
+    assert heard == request
+    answer = an_answer(heard)
+    line.send(peer, answer)
+    assert codec.decode(broker_end.recv_multipart()) == answer
+
+
+def test_garbage_is_answered_and_never_reaches_the_worker(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+    for frames, code in (([b"junk"], "malformed_frame"), ([b"histovox/9", b"", b""], "protocol_mismatch")):
+        broker_end.send_multipart(frames)
+        assert line.receive(30) is None
+        body = codec.decode(broker_end.recv_multipart()).body
+        assert isinstance(body, RequestRejected)
+        assert body.code == code
+
+
+def test_any_thread_may_send_and_nothing_is_lost(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+    broker_end.send_multipart(codec.encode(greeting()))
+    received = line.receive(30)
+    assert received is not None
+
+    def talk() -> None:
+        for number in range(100):
+            line.send(received[0], beat(number))
+
+    threads = [threading.Thread(target=talk) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    bodies = [codec.decode(broker_end.recv_multipart()).body for _ in range(400)]
+    for thread in threads:
+        thread.join()
+    assert sorted(body.jobs_held for body in bodies if isinstance(body, WorkerBeat)) == sorted([*range(100)] * 4)
+
+
+def test_an_answer_to_a_broker_that_has_gone_is_ignored(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+    line.send(b"nobody", beat(1))
+    broker_end.send_multipart(codec.encode(greeting()))
+    assert line.receive(30) is not None
+
+
+def test_what_is_queued_is_sent_before_the_line_closes(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+    broker_end.send_multipart(codec.encode(greeting()))
+    received = line.receive(30)
+    assert received is not None
+    for number in range(50):
+        line.send(received[0], beat(number))
+    line.close()
+    line.close()
+    assert [len(broker_end.recv_multipart()) for _ in range(50)]
+
+
+def test_an_address_in_use_is_not_stolen(line: ZmqWorkerLine, ipc: Ipc) -> None:
+    with pytest.raises(AddressInUse, match="already listens"):
+        ZmqWorkerLine(ipc("w"), "classifier/other")
+    tcp = ZmqWorkerLine("tcp://127.0.0.1:0", "classifier/t")
+    with pytest.raises(AddressInUse, match="already listens"):
+        ZmqWorkerLine(tcp.endpoint, "classifier/other")
+    tcp.close()
+    ZmqWorkerLine(tcp.endpoint, "classifier/next").close()
+
+
+def test_a_port_left_to_chance_is_reported() -> None:
+    line = ZmqWorkerLine("tcp://127.0.0.1:0", "classifier/t")
+    assert line.endpoint.startswith("tcp://127.0.0.1:")
+    assert not line.endpoint.endswith(":0")
+    line.close()
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://0.0.0.0:5555", "tcp://*:5555", "tcp://192.168.1.5:0", "tcp://gpu-host:1"])
+def test_an_address_open_to_the_network_is_refused_for_want_of_keys(endpoint: str) -> None:
+    with pytest.raises(ConfigurationError, match="without keys"):
+        ZmqWorkerLine(endpoint, "classifier/t")
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["tcp://127.0.0.1:1", "tcp://[::1]:1", "tcp://localhost:1", "ipc:///x", "inproc://x"]
+)
+def test_an_address_of_this_machine_alone_needs_no_keys(endpoint: str) -> None:
+    refuse_open_network(endpoint)
+
+
+def test_a_nonsense_address_is_a_configuration_error(tmp_path: object) -> None:
+    for endpoint in ("nonsense", "tcp://127.0.0.1:notaport", f"ipc://{tmp_path}/{'x' * 200}"):
+        with pytest.raises(ConfigurationError):
+            ZmqWorkerLine(endpoint, "classifier/t")
+
+
+# --- a client's line -------------------------------------------------------------------------------------------------
+
+
+class Broker:
+    """The broker's sockets in a test's hands."""
+
+    def __init__(self, ipc: Ipc) -> None:
+        self.router = open_socket(zmq.ROUTER, linger_ms=0)
+        self.events = open_socket(zmq.XPUB, linger_ms=0)
+        self.router.rcvtimeo = self.events.rcvtimeo = 30_000
+        self.claims = [bind(self.router, ipc("jobs")), bind(self.events, ipc("events"))]
+
+    def request(self) -> tuple[bytes, Envelope]:
+        client, *frames = self.router.recv_multipart()
+        return client, codec.decode(frames)
+
+    def answer(self, client: bytes, envelope: Envelope) -> None:
+        self.router.send_multipart([client, *codec.encode(envelope)])
+
+    def publish(self, envelope: Envelope, scope: str = "s1") -> None:
+        self.events.send_multipart([codec.topic(scope, envelope.header.type), *codec.encode(envelope)])
+
+    def await_subscribers(self, count: int) -> None:
+        for _ in range(count):
+            self.events.recv()
+
+    def close(self) -> None:
+        self.router.close()
+        self.events.close()
+        for claim in self.claims:
+            claim.release()
+
+
+@pytest.fixture
+def broker(ipc: Ipc) -> Iterator[Broker]:
+    made = Broker(ipc)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(ipc: Ipc) -> Iterator[ZmqBrokerClient]:
+    made = ZmqBrokerClient(ipc("jobs"), ipc("events"), session="s1", source="t")
+    yield made
+    made.close()
+
+
+def send(client: ZmqBrokerClient, request: Envelope) -> str:
+    return client.send(request.body, request.buffers, job_id=request.header.jobid)
+
+
+def hear(client: ZmqBrokerClient, count: int) -> list[Envelope]:
+    heard: list[Envelope] = []
+
+    def enough() -> bool:
+        client.wait(0.05)
+        heard.extend(client.drain())
+        return len(heard) >= count
+
+    wait_until(enough, what=f"{count} messages")
+    return heard
+
+
+def test_a_request_and_its_answer_share_an_id(broker: Broker, client: ZmqBrokerClient) -> None:
+    request_id = send(client, a_request("j"))
+    peer, request = broker.request()
+    assert (request.header.id, request.header.jobid, request.header.session) == (request_id, "j", "s1")
+    broker.answer(peer, an_answer(request))
+    (answer,) = hear(client, 1)
+    assert answer.header.correlationid == request_id
+    assert client.connected
+
+
+def test_an_answer_that_is_published_too_is_shown_once(broker: Broker, client: ZmqBrokerClient) -> None:
+    broker.await_subscribers(2)
+    send(client, a_request("j"))
+    peer, request = broker.request()
+    answer = an_answer(request)
+    broker.publish(answer)
+    broker.answer(peer, answer)
+    later = an_answer(a_request("of another client"))
+    broker.publish(later)
+    assert [envelope.header.jobid for envelope in hear(client, 2)] == ["j", "of another client"]
+    assert client.drain() == []
+
+
+def test_a_drain_takes_no_more_than_it_is_told(broker: Broker, client: ZmqBrokerClient) -> None:
+    send(client, a_request("j"))
+    peer, request = broker.request()
+    for number in range(30):
+        broker.answer(peer, request.answer(JobAccepted(queued_before=number), source="broker"))
+    assert client.wait(30)
+    taken = []
+    while len(taken) < 30:
+        client.wait(1)
+        few = client.drain(7)
+        assert len(few) <= 7
+        taken += few
+    assert [e.body.queued_before for e in taken if isinstance(e.body, JobAccepted)] == [*range(30)]
+
+
+def test_requests_that_a_lost_broker_left_unanswered_are_sent_to_its_successor(
+    broker: Broker, client: ZmqBrokerClient, ipc: Ipc
+) -> None:
+    requests = [a_request(job_id) for job_id in ("answered", "accepted", "not even accepted")]
+    for request in requests:
+        send(client, request)
+    peer, first = broker.request()
+    broker.answer(peer, an_answer(first))
+    peer, second = broker.request()
+    broker.answer(peer, second.answer(JobAccepted(queued_before=0), source="broker"))
+    broker.request()
+    hear(client, 2)
+    client.send(Speak(text="once is enough"))
+    broker.request()
+    broker.close()
+    wait_until(lambda: client.wait(0.05) or not client.connected, what="the loss to be seen")
+    successor = Broker(ipc)
+    wait_until(lambda: client.wait(0.05) or client.connected, what="the successor to be seen")
+    jobs = [successor.request()[1].header.jobid for _ in range(2)]
+    assert jobs == ["accepted", "not even accepted"]
+    assert not successor.router.poll(200)
+    successor.close()
+
+
+def test_requests_made_before_the_broker_starts_reach_it(client: ZmqBrokerClient, ipc: Ipc) -> None:
+    request_id = client.send(QueryStatus())
+    late = Broker(ipc)
+    assert late.request()[1].header.id == request_id
+    late.close()
+
+
+def test_garbage_from_the_broker_is_dropped(broker: Broker, client: ZmqBrokerClient) -> None:
+    send(client, a_request("j"))
+    peer, request = broker.request()
+    broker.router.send_multipart([peer, b"junk"])
+    broker.answer(peer, an_answer(request))
+    (answer,) = hear(client, 1)
+    assert isinstance(answer.body, ImagesClassified)
+
+
+# --- a session's line ------------------------------------------------------------------------------------------------
+
+
+def test_a_session_hears_itself_and_everybody_but_not_others(broker: Broker, ipc: Ipc) -> None:
+    line = ZmqSessionLine(ipc("publish"), ipc("events"), session="s1", source="supervisor")
+    broker.await_subscribers(2)
+    for scope, text in (("s2", "others"), ("speech:s1", "command"), ("s1", "mine"), ("*", "all")):
+        broker.publish(Envelope.of(Speak(text=text), source="broker", session="s1"), scope)
+    heard = [line.receive(30), line.receive(30)]
+    assert [e.body.text for e in heard if e and isinstance(e.body, Speak)] == ["mine", "all"]
+    line.close()
+
+
+def test_the_speech_worker_hears_its_commands_too(broker: Broker, ipc: Ipc) -> None:
+    line = ZmqSessionLine(ipc("publish"), ipc("events"), session="s1", source="speech", speech=True)
+    broker.await_subscribers(3)
+    broker.publish(Envelope.of(StopSpeaking(), source="ui", session="s1"), "speech:s1")
+    heard = line.receive(30)
+    assert heard is not None
+    assert heard.body == StopSpeaking()
+    line.close()
+
+
+def test_a_line_does_not_hear_itself(broker: Broker, ipc: Ipc) -> None:
+    line = ZmqSessionLine(ipc("publish"), ipc("events"), session="s1", source="speech")
+    broker.await_subscribers(2)
+    for source in ("speech", "ui"):
+        broker.publish(Envelope.of(StopSpeaking(), source=source, session="s1"))
+    heard = wait_until(lambda: line.receive(0.1))
+    assert heard.header.source == "ui"
+    line.close()
+
+
+def test_what_is_published_before_the_broker_starts_reaches_it(
+    ipc: Ipc, sockets: Callable[[int], zmq.Socket[bytes]]
+) -> None:
+    line = ZmqSessionLine(ipc("publish"), ipc("events"), session="s1", source="supervisor")
+    state = ProcessStateChanged(process="speech", state=ProcessState.READY)
+    line.publish(state, to_everybody=True)
+    pull = sockets(zmq.PULL)
+    claim = bind(pull, ipc("publish"))
+    topic, *frames = pull.recv_multipart()
+    assert topic == b"*|ProcessStateChanged"
+    assert codec.decode(frames).body == state
+    line.close()
+    claim.release()
