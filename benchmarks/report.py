@@ -15,8 +15,8 @@ GOAL_SHARE, GOAL_ADDED_MS, GOAL_WINDOW_S = 0.95, 3.0, 1.5
 
 PROTOCOL = """\
 - *Bare forward*: the worker's own network (folded, in the device's number format) on patches that are ready on the
-  device, in a process without anything else, at the batch size that gives most. Nothing that serves this network can be
-  faster.
+  device, in a process without anything else, with the worker's thread settings, at the batch size that gives most.
+  Nothing that serves this network so can be faster.
 - *Through broker and worker*: real processes over local sockets. Encoded patches, 32 a bulk job, 8 jobs on the way;
   hashing, journalling (SQLite, every job), decoding, domain check and verdict are included, from the first request to
   the last answer. Answers from the journal are switched off.
