@@ -85,7 +85,7 @@ class Supervisor:
         absence, self._turned_at = now - self._turned_at, now
         if absence > ABSENCE_S:
             for watched in self._watched.values():
-                watched.forgive()
+                watched.forgive(absence)
 
     def _verdict(self) -> int | None:
         for name, watched in self._watched.items():

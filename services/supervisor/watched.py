@@ -82,8 +82,9 @@ class Watched:
             self.child.kill()
             self.reason = f"it {reason}"
 
-    def forgive(self) -> None:
-        """The supervisor itself stood still: silence in that time does not count."""
+    def forgive(self, absence_s: float) -> None:
+        """The supervisor itself stood still for so long: silence in that time does not count."""
+        self._started_at += absence_s
         if self._beat_at is not None:
             self._beat_at = self._clock.monotonic()
 
