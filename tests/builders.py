@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages, ImageItem, ImagesClassified, ItemAnswer
@@ -21,6 +23,10 @@ from domain.values import (
     Verdict,
     VerdictWord,
 )
+
+if TYPE_CHECKING:
+    from adapters.vision.appearance import Appearance
+    from adapters.vision.package import ModelCard, PackageConfig
 
 _numbers = itertools.count(1)
 
@@ -113,3 +119,60 @@ def an_answer(request: Envelope, *, probability: float = 0.9, heat_map: tuple[in
     body = ImagesClassified(answers=answers, priority=request.body.priority)
     maps = [bytes(size) for size in body.expected_buffer_sizes()]
     return request.answer(body, source="classifier/w1", buffers=maps)
+
+
+def a_package_config(architecture: str = "resnet18", **changes: object) -> PackageConfig:
+    from adapters.vision.package import PackageConfig
+
+    normalise = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    fields = {
+        "architecture": architecture,
+        "num_classes": 2,
+        "patch_size_pixels": 96,
+        "spacing_um_px": 0.97,
+        "class_names": ["normal", "tumour"],
+        "transform": [{"name": "ToTensor"}, {"name": "Normalize", "arguments": normalise}],
+    }
+    return PackageConfig.model_validate(fields | changes)
+
+
+def an_appearance(threshold: float = 1000.0) -> Appearance:
+    """With the default threshold everything is familiar."""
+    from adapters.vision.appearance import FEATURES, Appearance
+
+    width = len(FEATURES)
+    unit = tuple(tuple(float(row == column) for column in range(width)) for row in range(width))
+    return Appearance(mean=(0.0,) * width, precision=unit, threshold=threshold, protocol="made up for a test")
+
+
+def tiny_package(
+    folder: Path,
+    *,
+    architecture: str = "resnet18",
+    seed: int = 0,
+    storage: Literal["int8", "bf16", "fp32"] = "int8",
+    appearance: Appearance | None = None,
+    **changes: Any,
+) -> ModelCard:
+    """Write a package with random weights and no validation; imports torch (seconds), so only where it is needed."""
+    import torch
+
+    from adapters.vision import registry
+    from adapters.vision.package import TrainingFacts, write_package
+    from domain.verdict import OperatingPoint
+
+    torch.manual_seed(seed)
+    network = registry.architecture(architecture).build(2)
+    fields: dict[str, Any] = {
+        "network": network,
+        "config": a_package_config(architecture),
+        "title": "Tiny",
+        "licence": "CC0-1.0",
+        "positive_class": "tumour",
+        "training": TrainingFacts(data="none", patches=0, epochs=0, started_from="random weights"),
+        "operating_point": OperatingPoint(),
+        "operating_point_protocol": "not chosen",
+        "appearance": appearance or an_appearance(),
+        "storage": storage,
+    }
+    return write_package(folder, **(fields | changes))

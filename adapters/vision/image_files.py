@@ -7,6 +7,7 @@ can be broken ends in one of five errors with a sentence for the person.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from typing import Any
@@ -24,7 +25,7 @@ from domain.ports import DecodedImage
 from domain.values import Note, Scale
 
 #: Pillow tries these and no others: each further format is further attack surface.
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
 DEFAULT_MAX_PIXELS = 150_000_000
 #: Below this there is not even one nucleus to see.
 MIN_SIDE_PX = 16
@@ -48,8 +49,10 @@ _FOREIGN = {
     b"SQLite": "a database",
     b"<svg": "a drawing (SVG); export it as PNG",
 }
-# We refuse by our own limit, right after the header; Pillow's warning would only add noise on stderr.
+# We refuse by our own limit, right after the header, and say ourselves what is broken; Pillow's warnings would only
+# add noise on stderr.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, MemoryError)
 
 
@@ -73,8 +76,8 @@ class ImageFileReader:
                 if image.format == "TIFF" and not _is_simple_tiff(image):
                     return self._decode_tiff(data)
                 return self._decode_with_pillow(image)
-        except Image.DecompressionBombError:
-            raise ImageTooLarge(self._too_large("This image")) from None
+        except Image.DecompressionBombError as error:
+            raise ImageTooLarge(self._too_large(_size_in(error))) from None
         except UnidentifiedImageError:
             if kind == "TIFF":
                 return self._decode_tiff(data)
@@ -177,7 +180,7 @@ def _scale(image: Any) -> Scale | None:
         if image.format == "TIFF":
             tags = image.tag_v2
             both = (float(tags[282]), float(tags[283])) if 282 in tags and 283 in tags else None
-            return image_scale.from_tiff(str(tags.get(270, "")), both, tags.get(296))
+            return image_scale.from_tiff(_description(str(tags.get(270, ""))), both, tags.get(296))
         if dpi := image.info.get("dpi"):
             return image_scale.from_dpi(float(dpi[0]), float(dpi[1]))
         exif = image.getexif()
@@ -186,6 +189,19 @@ def _scale(image: Any) -> Scale | None:
     except (*_BROKEN, ZeroDivisionError, AttributeError):
         return None
     return None
+
+
+def _description(text: str) -> str:
+    """Pillow reads Latin-1 where the standard says ASCII and microscopes write UTF-8."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _size_in(error: Image.DecompressionBombError) -> str:
+    found = re.search(r"\((\d+) pixels\)", str(error))
+    return f"This image ({int(found[1]) / 1e6:,.0f} million pixels)" if found else "This image"
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
