@@ -83,6 +83,11 @@ def _cpu(note: str | None) -> Device:
     return Device(torch.device("cpu"), "cpu", torch.bfloat16 if cpu_is_good_at_bfloat16() else torch.float32, note)
 
 
+def use_threads(count: int) -> None:
+    """Compute each forward pass on the CPU with ``count`` threads; say it before the first one."""
+    torch.set_num_threads(count)
+
+
 def cpu_is_good_at_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 in hardware; elsewhere it is emulated, and slower than float32."""
     flags = torch.cpu.get_capabilities()

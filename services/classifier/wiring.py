@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-import torch
-
 from adapters.bus.worker_line import ZmqWorkerLine
 from adapters.system_clock import SystemClock
 from adapters.vision.appearance import is_glass
@@ -58,7 +56,7 @@ def run_worker(
     """
     sys.setswitchinterval(SWITCH_S)
     cores = usable_cores()
-    torch.set_num_threads(threads or cores)
+    use_threads(threads or cores)
     device = pick_device(settings.device)
     shelf = open_shelf(settings, device, max_batch)
     settings.make_runtime_dir()
