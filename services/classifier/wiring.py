@@ -13,7 +13,7 @@ from uuid import uuid4
 from adapters.bus.worker_line import ZmqWorkerLine
 from adapters.system_clock import SystemClock
 from adapters.vision.appearance import is_glass
-from adapters.vision.devices import Device, pick_device
+from adapters.vision.devices import Device, pick_device, use_threads
 from adapters.vision.image_files import ImageFileReader, resample
 from adapters.vision.package import default_model, identity_of, list_packages, load_package
 from adapters.vision.torch_classifier import TorchClassifier
