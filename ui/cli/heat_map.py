@@ -61,17 +61,32 @@ def heat_map(grid: HeatMapGrid, cells: bytes, *, max_width: int) -> HeatMapPictu
     return HeatMapPicture(tuple(bytes(_most(grid, cells, row, column) for column in columns) for row in rows))
 
 
-def legend(picture: HeatMapPicture) -> Text:
-    """What the colours mean."""
-    text = Text("low ", style="dim")
+@dataclass(frozen=True)
+class Legend:
+    """What the colours, or the shades, of a picture mean."""
+
+    picture: HeatMapPicture
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """One line."""
+        coloured = bool(console.color_system)
+        text = Text("low ", style="dim")
+        text.append_text(_ramp() if coloured else Text(SHADES)).append(" high", style="dim")
+        if any(BLANK in row for row in self.picture.pixels):
+            blank = Text(" ", style=_ground(BLANK)) if coloured else Text("·")
+            text.append("   ").append_text(blank).append(" glass", style="dim")
+        yield text
+
+
+def _ramp() -> Text:
+    ramp = Text()
     for n in range(8):
-        r, g, b = colour_of(round(n / 7 * 254))
-        text.append(" ", style=Style(bgcolor=f"rgb({r},{g},{b})"))
-    text.append(" high", style="dim")
-    if any(BLANK in row for row in picture.pixels):
-        r, g, b = BLANK_COLOUR
-        text.append("   ").append(" ", style=Style(bgcolor=f"rgb({r},{g},{b})")).append(" glass", style="dim")
-    return text
+        ramp.append(" ", style=_ground(round(n / 7 * 254)))
+    return ramp
+
+
+def _ground(cell: int) -> Style:
+    return Style(bgcolor="rgb({},{},{})".format(*colour_of(cell)))
 
 
 def colour_of(cell: int) -> Rgb:

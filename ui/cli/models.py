@@ -64,27 +64,24 @@ def _list(settings: Settings, packages: Sequence[PackageSummary], *, as_json: bo
     if not packages:
         console.print(f"No models are installed in {settings.models_dir}.", highlight=False, markup=False)
         return exit_codes.FAILED
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("")
-    table.add_column("Name", no_wrap=True)
-    table.add_column("Title")
-    table.add_column("Patch", no_wrap=True)
-    table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("Validated", ratio=1)
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column()
     for package in packages:
-        table.add_row(*_row(package, default))
+        table.add_row(Text("●" if package.name == default else " ", style=GOOD), _entry(package))
     console.print(table)
-    console.print("● answers when no model is named", style="dim")
+    console.print("\n● answers when no model is named", style="dim", highlight=False)
     return exit_codes.OK
 
 
-def _row(package: PackageSummary, default: str | None) -> tuple[Text | str, ...]:
-    mark = Text("●" if package.name == default else " ", style=GOOD)
-    size = f"{package.size_bytes / 1e6:.0f} MB"
+def _entry(package: PackageSummary) -> Text:
+    text = Text(package.name, style="bold").append(f"  {package.title}", style="not bold")
+    if package.config:
+        text.append(f"  {package.config.patch_size_pixels} px at {package.config.spacing_um_px:g} µm/px", style="dim")
+    text.append(f"  {package.size_bytes / 1e6:.0f} MB", style="not bold dim")
     if not package.ok:
-        return mark, package.name, package.title, "", size, Text(f"✗ {package.fault}", style=BAD)
-    patch = f"{package.config.patch_size_pixels} px, {package.config.spacing_um_px:g} µm/px" if package.config else ""
-    return mark, package.name, package.title, patch, size, package.card.validation if package.card else ""
+        return text.append(f"\n✗ {package.fault}", style=f"not bold {BAD}")
+    return text.append(f"\n{package.card.validation if package.card else ''}", style="not bold")
 
 
 def _show(package: PackageSummary, *, as_json: bool) -> int:

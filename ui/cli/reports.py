@@ -157,7 +157,8 @@ class Report:
         if found.result is not None:
             self._print(show.row(found.result, width))
         elif found.failure is not None:
-            self._print(show.failure_row(found.failure, width))
+            wrap_at = self._terminal.width if self._terminal.is_terminal else None
+            self._print(show.failure_row(found.failure, width, wrap_at))
 
     @property
     def _terminal(self) -> Console:
@@ -183,7 +184,7 @@ class Report:
         head = Text(f"{self.answered_items} images: ", style="bold")
         if cancelled:
             head = Text(f"Cancelled after {self.answered_items} of {self.total} images: ", style="bold")
-        self._out.print(head.append_text(show.tally_line(counts)), highlight=False)
+        self._out.print(head.append_text(show.tally_line(counts)), highlight=False, soft_wrap=not self._out.is_terminal)
         if self.uncalibrated:
             self._out.print("* a raw score of the model, uncalibrated: not a probability", style="dim", highlight=False)
         self._out.print(SHORT_DISCLAIMER, style="italic dim")
@@ -211,7 +212,7 @@ class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
         rate: Any = task.fields.get("rate")
         eta: Any = task.fields.get("eta_s")
-        if rate is None or eta is None:
+        if rate is None or not eta:
             return Text()
         speed = f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.1 else f"{1 / rate:.0f} s each"
         return Text(f"{speed} · {time_left(eta)}", style="dim")

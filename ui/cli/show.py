@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
@@ -44,9 +45,13 @@ def percent(verdict: Verdict) -> str:
     """As "97 %"; a raw score is marked, because it is no probability; never 0 % or 100 %."""
     if verdict.probability is None:
         return "–"
-    number = round(verdict.probability * 100)
-    text = "< 1 %" if number < 1 else "> 99 %" if number > 99 else f"{number} %"
+    text = _percentage(verdict.probability)
     return text if verdict.calibrated else f"{text}*"
+
+
+def _percentage(probability: float) -> str:
+    number = round(probability * 100)
+    return "< 1 %" if number < 1 else "> 99 %" if number > 99 else f"{number} %"
 
 
 def bar(verdict: Verdict, width: int) -> Text:
@@ -110,10 +115,10 @@ def _probability(verdict: Verdict, width: int) -> RenderableType:
 
 
 def _map_and_regions(result: ImageResult, grid: HeatMapGrid, cells: bytes, width: int) -> Iterable[RenderableType]:
-    from ui.cli.heat_map import heat_map, legend
+    from ui.cli.heat_map import Legend, heat_map
 
     picture = heat_map(grid, cells, max_width=min(36, width))
-    column = Group(picture, legend(picture))
+    column = Group(picture, Legend(picture))
     regions = _regions(result)
     if width < 74:
         return (column, Text(), regions)
@@ -131,7 +136,7 @@ def _regions(result: ImageResult) -> RenderableType:
     for score in result.regions[:SHOWN_REGIONS]:
         region = score.region
         size = f"{region.width:.0f} × {region.height:.0f}"
-        table.add_row(f"{region.x:.0f}", f"{region.y:.0f}", size, f"{score.probability * 100:.0f} %")
+        table.add_row(f"{region.x:.0f}", f"{region.y:.0f}", size, _percentage(score.probability))
     more = len(result.regions) - SHOWN_REGIONS
     parts: list[RenderableType] = [table]
     if more > 0:
@@ -165,7 +170,8 @@ def _size(result: ImageResult) -> str:
 def _notes(result: ImageResult) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for note in result.notes:
-        table.add_row(Text("•", style=Tones.WARNING.fill[1]), note.message)
+        hint = " State it with --um-per-px or --magnification." if note.code == "scale_assumed" else ""
+        table.add_row(Text("•", style=Tones.WARNING.fill[1]), note.message + hint)
     return table
 
 
@@ -185,12 +191,13 @@ def row(result: ImageResult, name_width: int) -> Text:
     return line.append("  ").append_text(_fit(result.name, name_width))
 
 
-def failure_row(failure: ItemFailure, name_width: int) -> Text:
-    """One line for one image without a verdict, and the reason below it."""
+def failure_row(failure: ItemFailure, name_width: int, wrap_at: int | None) -> Text:
+    """One line for one image without a verdict, and the reason below it, wrapped where a terminal ends."""
     style = failure_style()
     line = Text.assemble((f"{FAILURE_SIGN} {'Failed':<13}", f"bold {style}"), " " * 22)
     line.append_text(_fit(failure.name, name_width))
-    return line.append(f"\n    {failure.message}", style="dim")
+    reason = textwrap.fill(failure.message, (wrap_at or 10_000) - 1, initial_indent="    ", subsequent_indent="    ")
+    return line.append(f"\n{reason}", style="dim")
 
 
 def _fit(name: str, width: int) -> Text:

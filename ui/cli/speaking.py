@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from domain.errors import NoSoundDevice
 from domain.messages.base import Message
 from domain.messages.envelope import Envelope
 from domain.messages.jobs import RequestRejected
@@ -52,7 +53,7 @@ def in_words(spoken: Spoken) -> str:
     """Whether it was heard, as a sentence."""
     if spoken.audible:
         return f"Spoken by {spoken.engine}." if spoken.engine else "Spoken."
-    mend = ' Captions go on without one; "histovox doctor" says how to mend it.' if spoken.outcome == "silent" else ""
+    mend = ' "histovox doctor" says how to mend it.' if spoken.outcome == "silent" else ""
     return f"Not audible: {spoken.reason}{mend}"
 
 
@@ -64,6 +65,7 @@ class Utterance:
         self.engine = ""
         self.has_device: bool | None = None
         self.trouble = ""
+        self.no_device = False
         self.outcome: Outcome | None = None
         self._id: str | None = None
 
@@ -83,16 +85,18 @@ class Utterance:
             if body.utterance_id == self._id or envelope.header.correlationid == self.request:
                 self.outcome = body.outcome
         elif isinstance(body, SpeechFailed):
-            self.trouble = body.message
+            self.trouble = body.message.split(" (")[0]
+            self.no_device = body.code == NoSoundDevice.code
 
     def result(self) -> Spoken:
         """What became of it, with the reason when nothing was heard."""
         outcome = self.outcome or "failed"
         if outcome == "spoken":
             return Spoken(outcome, engine=self.engine)
+        if self.no_device or (outcome == "silent" and not self.has_device):
+            return Spoken("silent", self.trouble or "There is no sound device.", self.engine)
         if outcome == "silent":
-            no_device = self.trouble or "There is no sound device."
-            return Spoken(outcome, no_device if not self.has_device else "The voice is muted.", self.engine)
+            return Spoken(outcome, "The voice is muted.", self.engine)
         if outcome == "stopped":
             return Spoken(outcome, "It was stopped.", self.engine)
         return Spoken("failed", self.trouble or "The speech worker did not answer in time.", self.engine)

@@ -8,7 +8,7 @@ from rich.console import Console
 from domain.values import HeatMapGrid, Note, Region, RegionScore, VerdictWord
 from tests.builders import a_result
 from ui.cli import show
-from ui.cli.heat_map import BLANK, colour_of, heat_map, legend
+from ui.cli.heat_map import BLANK, Legend, colour_of, heat_map
 from ui.cli.reports import time_left
 
 
@@ -90,7 +90,7 @@ def test_a_tall_heat_map_stays_on_the_screen() -> None:
 
 def test_glass_is_told_apart_from_low_probability() -> None:
     picture = heat_map(grid(1, 2), bytes((0, BLANK)), max_width=4)
-    assert "glass" in legend(picture).plain
+    assert "glass" in printed(Legend(picture))
     assert colour_of(0) != colour_of(BLANK)
     assert "·" in printed(picture)
 
