@@ -75,8 +75,8 @@ def ship(
         operating_point=report.operating_point,
         operating_point_protocol=(
             f"on {report.n_calibration:,} held-out patches (chosen by id, none of them reported on): temperature and "
-            "bias by least negative log-likelihood; threshold for a sensitivity of 0.95; the uncertain band from a sensitivity "
-            "of 0.98 to a specificity of 0.95"
+            "bias by least negative log-likelihood; threshold for a sensitivity of 0.95; the uncertain band from a "
+            "sensitivity of 0.98 to a specificity of 0.95"
         ),
         appearance=_appearance(training, held_out),
         evaluation=_evaluation(report),
