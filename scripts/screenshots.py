@@ -7,8 +7,8 @@ mood. Needs a display (``xvfb-run -s "-screen 0 1600x1000x24"`` gives one).
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
-import io
 import json
 import sys
 import tempfile
@@ -23,7 +23,14 @@ from PIL import Image, ImageGrab
 
 from adapters.vision.image_files import ImageFileReader
 from domain.messages.envelope import Envelope
-from domain.messages.imaging import ClassifyImages, ExplainImage, ImageExplained, ImageItem, ImagesClassified, ItemAnswer
+from domain.messages.imaging import (
+    ClassifyImages,
+    ExplainImage,
+    ImageExplained,
+    ImageItem,
+    ImagesClassified,
+    ItemAnswer,
+)
 from domain.messages.jobs import HistoryEntry, HistoryListed, JobAccepted, OpenJobsListed, QueryHistory, QueryOpenJobs
 from domain.messages.speech import QuerySpeech, SpeechConfigured, UtteranceStarted, Voice
 from domain.messages.workers import QueryStatus, StatusReported, WorkerReady, WorkerStatus
@@ -166,7 +173,9 @@ def look(pixels: np.ndarray, cell: float, scale: Scale, item: ImageItem) -> tupl
         words = f"The file does not state its scale; {UM_PER_PX} µm per pixel is assumed."
         notes.append(Note(code="scale_assumed", message=words))
     if glass.mean() > 0.3:
-        notes.append(Note(code="mostly_glass", message=f"{glass.mean():.0%} of the image is blank glass and was left out."))
+        notes.append(
+            Note(code="mostly_glass", message=f"{glass.mean():.0%} of the image is blank glass and was left out.")
+        )
     result = ImageResult(
         item_id=item.item_id,
         name=item.name,
@@ -269,6 +278,8 @@ class Stage:
         """Take the window away."""
         self.pump.stop()
         self.window.destroy()
+        # Tk's pictures want to be freed in this thread, not by a collection in the next window's threads.
+        gc.collect()
 
 
 def examples(folder: Path) -> list[Path]:
@@ -344,12 +355,15 @@ def scenes(stage: Stage, paths: list[Path]) -> Iterator[str]:
     stage.window.show_help()
     yield "help"
     stage.window.sheet.close()
+    stage.until(lambda: not stage.window.sheet_open)
     stage.window.ask_scale()
     yield "scale"
     stage.window.sheet.close()
+    stage.until(lambda: not stage.window.sheet_open)
     stage.window.show_voice()
     yield "voice"
     stage.window.sheet.close()
+    stage.until(lambda: not stage.window.sheet_open)
     stage.window.ask_clear()
     yield "clear"
     stage.window.sheet.close()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import customtkinter as ctk
 from customtkinter.windows.widgets.appearance_mode import AppearanceModeTracker
 from customtkinter.windows.widgets.scaling import ScalingTracker
+from tkinterdnd2 import DND_FILES, TkinterDnD
 
 from domain.values import Region
 from ui.desktop.keys import bind_keys
@@ -28,9 +29,11 @@ from ui.view_models.verdict_vm import CardDisplay
 from ui.view_models.workers_vm import Chip
 from ui.view_models.worklist_vm import ProgressDisplay
 from ui.widgets.details import Details
+from ui.widgets.fonts import prepare_fonts
 from ui.widgets.icons import icon
 from ui.widgets.paint import photo
 from ui.widgets.picture import PyramidPicture
+from ui.widgets.rule import Rule
 from ui.widgets.sidebar import Sidebar
 from ui.widgets.status_bar import StatusBar
 from ui.widgets.toast import Toasts
@@ -44,10 +47,11 @@ IMAGE_TYPES = "*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp *.gif *.jp2 *.svs *.
 SYSTEM_THEME_EVERY_MS = 5000
 
 
-class Window(ctk.CTk):
+class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     """Passive: implements ``DeskView``. ``attach`` gives it its desk before anything is shown."""
 
     def __init__(self, preferences: Preferences, *, sample: Callable[[], Path | None] | None, disclaimer: str) -> None:
+        prepare_fonts()
         # CustomTkinter asks the desktop for its theme 33 times a second in "system" mode; see _follow_system.
         AppearanceModeTracker.appearance_mode_set_by = "user"
         AppearanceModeTracker.update_loop_interval = 1000
@@ -154,21 +158,18 @@ class Window(ctk.CTk):
         )
         self.details.grid(row=0, column=0, sticky="nsew", padx=(1, 0))
         Disclaimer(right, self._disclaimer).grid(row=1, column=0, sticky="ew", padx=(1, 0))
-        ctk.CTkFrame(right, width=1, corner_radius=0, fg_color=Ink.LINE).place(relx=0, rely=0, relheight=1.0)
+        Rule(right).place(relx=0, rely=0, relheight=1.0)
 
     def _accept_drops(self) -> None:
-        from tkinterdnd2 import DND_FILES, TkinterDnD
-
         try:
             TkinterDnD._require(self)
         except (RuntimeError, tkinter.TclError) as error:
             log.warning("files cannot be dropped here: %s", error)
             return
-        TkinterDnD.DnDWrapper.drop_target_register(self, DND_FILES)
-        wrapper: Any = TkinterDnD.DnDWrapper
-        wrapper.dnd_bind(self, "<<DropEnter>>", lambda event: self._hovering(event, True))
-        wrapper.dnd_bind(self, "<<DropLeave>>", lambda event: self._hovering(event, False))
-        wrapper.dnd_bind(self, "<<Drop>>", self._dropped)
+        self.drop_target_register(DND_FILES)
+        self.dnd_bind("<<DropEnter>>", lambda event: self._hovering(event, True))
+        self.dnd_bind("<<DropLeave>>", lambda event: self._hovering(event, False))
+        self.dnd_bind("<<Drop>>", self._dropped)
 
     def _hovering(self, event: Any, inside: bool) -> str:
         self.viewer.empty.highlight(inside)

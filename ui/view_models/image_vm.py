@@ -171,6 +171,7 @@ class ImagePresenter:
         if entry is None:
             self._loaded = None
             self._view.show_empty()
+            self._refresh()
             return
         if same_picture:
             self._check_same_bytes()
@@ -225,6 +226,8 @@ class ImagePresenter:
         if self._entry is None or self._entry.path != path:
             return
         message = error.message if isinstance(error, HistovoxError) else f"It could not be decoded ({error})."
+        if self._entry.failure is not None:
+            message = "The card on the right says why."
         self._view.show_problem("No picture to show", message)
         self._refresh()
 
@@ -360,6 +363,7 @@ class ImagePresenter:
         result = entry.result if entry and self._loaded and not self._changed_on_disk else None
         overlays: list[Overlay] = []
         there = bool(entry and result and result.heat_map and entry.heat_map)
+        there = there and entry is not None and entry.word is not VerdictWord.OUT_OF_DOMAIN
         if there and remembered.heat_map and entry and result and result.heat_map and entry.heat_map:
             overlays.append(Overlay("probability", result.heat_map, entry.heat_map))
         pending = False
@@ -388,6 +392,8 @@ class ImagePresenter:
     def _marked(self) -> tuple[MarkedRegion, ...]:
         result = self._entry.result if self._entry else None
         if result is None or self._loaded is None or self._changed_on_disk or result.patches < 2:
+            return ()
+        if result.verdict.word is VerdictWord.OUT_OF_DOMAIN:
             return ()
         low, _ = result.verdict.band
         shown = [

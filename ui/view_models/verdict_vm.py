@@ -10,7 +10,7 @@ from ui.theme import VERDICT_WORDS
 from ui.view_models.entries import Entry, EntryState, percent
 from ui.view_models.workers_vm import short_device
 
-MOST_REGIONS = 6
+MOST_REGIONS = 5
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ui.widgets.probability_bar import probability_bar
 from ui.widgets.scrolling import ScrollSurface
 
 PAD = 18
-REGION_ROW = 30
+REGION_ROW = 28
 
 
 class Details(ScrollSurface):

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tkinter
+from pathlib import Path
 from tkinter import font as tkfont
+from typing import Any
 
 from ui.theme import FONT_FAMILIES, TextStyle, Weight
 
+#: See the file: with it Tk can show a family's Regular face beside its Medium one.
+FONT_CONFIGURATION = Path(__file__).parents[1] / "assets" / "fonts.conf"
+REGULAR_FACE = "Histovox Text"
+
 _SUFFIX: dict[Weight, str] = {"regular": "", "medium": " Medium", "semibold": " SemiBold"}
+
+
+def prepare_fonts() -> None:
+    """Tell fontconfig our face names; to be called before the first window is made."""
+    if sys.platform == "linux" and Path("/etc/fonts/fonts.conf").is_file():
+        os.environ.setdefault("FONTCONFIG_FILE", str(FONT_CONFIGURATION))
 
 
 class Fonts:
@@ -23,6 +37,8 @@ class Fonts:
                 self._faces[weight] = (face, "normal")
             else:
                 self._faces[weight] = (self.family, "bold" if weight == "semibold" else "normal")
+        if self.family == "Inter" and tkfont.Font(root, (REGULAR_FACE, -13)).actual("family") == "Inter":
+            self._faces["regular"] = (REGULAR_FACE, "normal")
         self._measures: dict[tuple[TextStyle, float], tkfont.Font] = {}
         self._root = root
 
@@ -78,14 +94,10 @@ def _shortened(text: str, kept: int, middle: bool) -> str:
     return text[: kept - tail] + "…" + (text[-tail:] if tail else "")
 
 
-_known: dict[str, Fonts] = {}
-
-
 def fonts_of(widget: tkinter.Misc) -> Fonts:
     """The fonts of a widget's root window."""
-    root = widget.winfo_toplevel().nametowidget(".")
-    key = f"{id(root.tk)}"
-    if key not in _known:
-        _known.clear()
-        _known[key] = Fonts(root)
-    return _known[key]
+    root: Any = widget.nametowidget(".")
+    known = getattr(root, "histovox_fonts", None)
+    if known is None:
+        known = root.histovox_fonts = Fonts(root)
+    return known  # type: ignore[no-any-return]

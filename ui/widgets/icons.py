@@ -301,13 +301,13 @@ def _horn(pen: Pen) -> None:
 
 @_icon("stop")
 def _stop(pen: Pen) -> None:
-    pen.fill_box(6.2, 6.2, 17.8, 17.8, 2)
+    pen.fill_box(5.2, 5.2, 18.8, 18.8, 2.6)
 
 
 @_icon("repeat")
 def _repeat(pen: Pen) -> None:
-    pen.arc(12, 12, 7.6, -60, 215)
-    pen.line((16.3, 1.9), (16.1, 5.6), (19.9, 6.2))
+    pen.arc(12, 12, 8, 12, 318)
+    pen.line((20.4, 3.2), (20.4, 8.2), (15.4, 8.2))
 
 
 @_icon("sliders")

@@ -196,7 +196,7 @@ class ImageView(Surface):
     def _legend_plate(self, view: Viewport) -> tuple[int, int, int, int] | None:
         if not self._overlays:
             return None
-        width, each = self.px(188), self.px(44)
+        width, each = self.px(188), self.px(48)
         right, bottom = (
             round(view.panel_width) - self.px(Space.MEDIUM),
             round(view.panel_height) - self.px(Space.MEDIUM),
@@ -229,7 +229,7 @@ class ImageView(Surface):
             mask = Image.new("L", (width * OVERSAMPLE, height * OVERSAMPLE))
             box = (0, 0, width * OVERSAMPLE - 1, height * OVERSAMPLE - 1)
             ImageDraw.Draw(mask).rounded_rectangle(box, height * OVERSAMPLE / 2, fill=255)
-            y = plate[1] + self.px(25) + index * self.px(44)
+            y = plate[1] + self.px(23) + index * self.px(48)
             frame.paste(ramp, (plate[0] + self.px(12), y), mask.resize((width, height), Image.Resampling.BOX))
 
     def _draw_plate_texts(self, view: Viewport) -> None:
@@ -240,12 +240,12 @@ class ImageView(Surface):
         legend = self._legend_plate(view)
         for index, overlay in enumerate(self._overlays if legend else ()):
             assert legend is not None
-            y = legend[1] + self.px(13) + index * self.px(44)
+            y = legend[1] + self.px(13) + index * self.px(48)
             left, right = legend[0] + self.px(12), legend[2] - self.px(12)
             title = "Tumour probability" if overlay.kind == "probability" else "Grad-CAM attention"
             ends = ("0", "100 %") if overlay.kind == "probability" else ("low", "high")
             self.text(left, y, title, Type.CAPTION_STRONG, ON_PLATE)
-            under = y + self.px(26)
+            under = y + self.px(28)
             self.text(left, under, ends[0], Type.CAPTION, "#C9CDD6")
             self.text(right, under, ends[1], Type.CAPTION, "#C9CDD6", anchor="e")
 
@@ -257,7 +257,7 @@ class ImageView(Surface):
             self.icon("image", x, y - self.px(28), Ink.TEXT_FAINT, 28)
             self.text(x, y + self.px(8), shown, Type.BODY, Ink.TEXT_SOFT, anchor="center")
             return
-        self.icon("warning", x, y - self.px(44), Ink.TEXT_FAINT, 32)
+        self.icon("warning", x, y - self.px(48), Ink.TEXT_FAINT, 32)
         self.text(x, y - self.px(12), self.shorten(Type.HEADING, self._title, width), Type.HEADING, anchor="center")
         item = self.text(x, y + self.px(8), self._message, Type.BODY, Ink.TEXT_SOFT, anchor="n", width=width)
         self.canvas.itemconfigure(item, justify="center")

@@ -90,13 +90,21 @@ class RowList(ScrollSurface):
     def _draw_row(self, row: Row, y: int, hovered: bool) -> None:
         width, height = self.canvas.winfo_width(), self.px(Size.ROW)
         inset = self.px(Space.SMALL)
+        # Room for the thumb, whether or not it shows, so that nothing moves when it comes.
+        right_inset = self.px(Space.SMALL + 3)
         ground = self.ground
         selected = row.key == self._selected
         if selected or hovered:
             ground = self.colour(Ink.SELECTED if selected else Ink.HOVER)
             ring = self.colour(Ink.ACCENT) if selected and self.focused else None
             shape = rounded(
-                width - 2 * inset, height - self.px(2), self.px(Radius.CONTROL), ground, self.ground, ring, 1.5
+                width - inset - right_inset,
+                height - self.px(2),
+                self.px(Radius.CONTROL),
+                ground,
+                self.ground,
+                ring,
+                1.5,
             )
             self.picture(shape, inset, y + self.px(1))
         tone, middle = tone_of(row), y + height // 2
@@ -104,7 +112,7 @@ class RowList(ScrollSurface):
         left = inset + self.px(Space.SMALL)
         self.picture(rounded(chip, chip, self.px(8), self.colour(tone.tint), ground), left, middle - chip // 2)
         self.icon(tone.icon, left + chip // 2, middle, tone.ink, 15)
-        right = width - inset - self.px(Space.MEDIUM)
+        right = width - right_inset - self.px(10)
         text_left = left + chip + self.px(10)
         taken = 0
         if row.probability:
@@ -112,7 +120,10 @@ class RowList(ScrollSurface):
             taken = self.measure(Type.BODY_STRONG, row.probability) + self.px(Space.SMALL)
         room = right - text_left - taken
         self.text(
-            text_left, middle - self.px(9), self.shorten(Type.BODY_STRONG, row.name, room, middle=True), Type.BODY_STRONG
+            text_left,
+            middle - self.px(9),
+            self.shorten(Type.BODY_STRONG, row.name, room, middle=True),
+            Type.BODY_STRONG,
         )
         detail = self.shorten(Type.CAPTION, row.detail, room)
         self.text(text_left, middle + self.px(9), detail, Type.CAPTION, Ink.TEXT_FAINT)

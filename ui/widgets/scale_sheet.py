@@ -42,8 +42,10 @@ class ScaleSheet(Sheet):
         words(self.body, folder, Type.CAPTION, Ink.TEXT_FAINT).grid(
             row=1, column=0, columnspan=6, sticky="w", pady=(Space.TINY, Space.LARGE)
         )
+        line = ctk.CTkFrame(self.body, fg_color="transparent", corner_radius=0)
+        line.grid(row=2, column=0, columnspan=6, sticky="w")
         self.entry = ctk.CTkEntry(
-            self.body,
+            line,
             width=96,
             height=Size.CONTROL + 4,
             corner_radius=Radius.CONTROL,
@@ -54,10 +56,8 @@ class ScaleSheet(Sheet):
             font=fonts_of(window).ctk(Type.BODY_STRONG),
         )
         self.entry.insert(0, f"{choice.um_per_px:.4g}")
-        self.entry.grid(row=2, column=0, sticky="w")
-        words(self.body, "µm per pixel", Type.BODY, Ink.TEXT_SOFT).grid(
-            row=2, column=1, padx=(Space.SMALL, 0), sticky="w"
-        )
+        self.entry.grid(row=0, column=0)
+        words(line, "µm per pixel", Type.BODY, Ink.TEXT_SOFT).grid(row=0, column=1, padx=(Space.SMALL, 0))
         words(self.body, "or as scanned with", Type.SMALL, Ink.TEXT_FAINT).grid(
             row=3, column=0, columnspan=6, sticky="w", pady=(Space.LARGE, Space.TINY)
         )

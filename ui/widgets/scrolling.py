@@ -10,7 +10,7 @@ from ui.widgets.paint import rounded
 from ui.widgets.surface import Surface
 
 WHEEL_PX = 60
-THUMB_PX = 6
+THUMB_PX = 5
 
 
 class ScrollSurface(Surface):

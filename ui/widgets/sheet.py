@@ -9,15 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 import customtkinter as ctk
-from PIL import Image, ImageGrab
+from PIL import Image, ImageDraw, ImageGrab
 
 from ui.theme import Colour, Ink, Radius, Space, TextStyle, Type
 from ui.widgets.button import Button, Kind
 from ui.widgets.fonts import fonts_of
-from ui.widgets.paint import rgb
+from ui.widgets.paint import blend, rgb, smooth
 from ui.widgets.surface import Surface
 
 DIM = 0.45
+
+
+#: The content lies so far inside the card's drawn, rounded edge.
+RIM = 10
 
 
 class Scrim(Surface):
@@ -28,10 +32,19 @@ class Scrim(Surface):
         super().__init__(master, ground=Ink.WINDOW)
 
     def draw(self) -> None:
-        """The dimmed picture, if it still fits."""
+        """The dimmed picture, if it still fits, and the card's rim, smooth against whatever is behind."""
         size = (self.canvas.winfo_width(), self.canvas.winfo_height())
-        if self._behind is not None and self._behind.size == size:
-            self.picture(self._behind, 0, 0)
+        behind = self._behind
+        if behind is None or behind.size != size:
+            behind = Image.new("RGB", size, blend("#000000", self.ground, 0.25))
+        card = next((child for child in self.winfo_children() if isinstance(child, Sheet)), None)
+        if card is not None:
+            behind = behind.copy()
+            margin = self.px(RIM)
+            width, height = card.winfo_width() + 2 * margin, card.winfo_height() + 2 * margin
+            rim = _rim(width, height, self.px(Radius.CARD + 2), self.colour(Ink.PANEL), self.colour(Ink.LINE_STRONG))
+            behind.paste(rim, (card.winfo_x() - margin, card.winfo_y() - margin), rim)
+        self.picture(behind, 0, 0)
 
 
 class Sheet(ctk.CTkFrame):
@@ -41,20 +54,19 @@ class Sheet(ctk.CTkFrame):
         self, window: Any, *, title: str, width: int = 440, on_close: Callable[[], None] = lambda: None
     ) -> None:
         self._scrim = Scrim(window, _behind(window))
-        super().__init__(
-            self._scrim, corner_radius=Radius.CARD, fg_color=Ink.PANEL, border_width=1, border_color=Ink.LINE_STRONG
-        )
+        super().__init__(self._scrim, corner_radius=0, fg_color=Ink.PANEL)
+        self.bind("<Configure>", lambda _: self._scrim.redraw_soon(), add="+")
         self._on_close = on_close
         self._before = window.focus_get()
         self.grid_columnconfigure(0, weight=1, minsize=0)
         heading = words(self, title, Type.HEADING)
-        heading.grid(row=0, column=0, padx=(Space.XLARGE, 0), pady=(Space.LARGE, Space.SMALL), sticky="w")
+        heading.grid(row=0, column=0, padx=(Space.LARGE, 0), pady=(Space.SMALL, Space.SMALL), sticky="w")
         self.close_button = Button(
             self, icon="close", kind="ghost", height=28, command=self.close, tooltip="Close (Esc)"
         )
-        self.close_button.grid(row=0, column=1, padx=Space.MEDIUM, pady=(Space.MEDIUM, 0))
+        self.close_button.grid(row=0, column=1, padx=(Space.MEDIUM, 0), pady=0)
         self.body = ctk.CTkFrame(self, fg_color="transparent", corner_radius=0, width=width)
-        self.body.grid(row=1, column=0, columnspan=2, padx=Space.XLARGE, pady=(0, Space.LARGE), sticky="ew")
+        self.body.grid(row=1, column=0, columnspan=2, padx=Space.LARGE, pady=(0, Space.SMALL), sticky="ew")
         self.foot = ctk.CTkFrame(self, fg_color="transparent", corner_radius=0)
         self._scrim.canvas.bind("<Button-1>", lambda _: self.close())
         self._scrim.place(x=0, y=0, relwidth=1, relheight=1)
@@ -66,7 +78,7 @@ class Sheet(ctk.CTkFrame):
 
     def buttons(self, *choices: tuple[str, Kind, Callable[[], None]]) -> list[Button]:
         """Buttons at the foot, the last one rightmost."""
-        self.foot.grid(row=2, column=0, columnspan=2, padx=Space.XLARGE, pady=(0, Space.XLARGE), sticky="e")
+        self.foot.grid(row=2, column=0, columnspan=2, padx=Space.LARGE, pady=(Space.SMALL, Space.SMALL), sticky="e")
         made = []
         for column, (text, kind, command) in enumerate(choices):
             button = Button(self.foot, text=text, kind=kind, command=command, ground=Ink.PANEL)
@@ -114,6 +126,15 @@ def confirm(window: Any, *, title: str, message: str, verb: str, on_yes: Callabl
     cancel, _ = sheet.buttons(("Cancel", "secondary", sheet.close), (verb, "danger", yes))
     cancel.focus_set()
     return sheet
+
+
+def _rim(width: int, height: int, radius: int, fill: str, border: str) -> Image.Image:
+    def draw(canvas: ImageDraw.ImageDraw, k: float) -> None:
+        canvas.rounded_rectangle((0, 0, width * k - 1, height * k - 1), radius * k, fill=border)
+        inner = (k, k, (width - 1) * k - 1, (height - 1) * k - 1)
+        canvas.rounded_rectangle(inner, (radius - 1) * k, fill=fill)
+
+    return smooth(width, height, draw)
 
 
 def _behind(window: tkinter.Misc) -> Image.Image | None:

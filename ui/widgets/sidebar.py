@@ -15,6 +15,7 @@ from ui.widgets.button import Button
 from ui.widgets.fonts import fonts_of
 from ui.widgets.menu import Item, popup
 from ui.widgets.row_list import RowList
+from ui.widgets.rule import Rule
 from ui.widgets.segmented import Segmented
 from ui.widgets.surface import Surface
 
@@ -85,9 +86,7 @@ class Sidebar(ctk.CTkFrame):
             self, text="Clear", icon="trash", kind="ghost", height=28, style=Type.SMALL_STRONG, command=on_clear
         )
         self.clear.grid(row=4, column=0, padx=Space.SMALL, pady=Space.TINY, sticky="e")
-        ctk.CTkFrame(self, width=1, corner_radius=0, fg_color=Ink.LINE).place(
-            relx=1.0, rely=0, relheight=1.0, anchor="ne"
-        )
+        Rule(self).place(relx=1.0, rely=0, relheight=1.0, anchor="ne")
         self._show()
 
     def _build_search(self) -> None:

@@ -12,6 +12,7 @@ from ui.view_models.speech_vm import Caption, SpeechDisplay
 from ui.view_models.workers_vm import Chip, Health
 from ui.widgets.button import Button
 from ui.widgets.paint import dot, rounded
+from ui.widgets.rule import Rule
 from ui.widgets.surface import Surface
 from ui.widgets.tooltip import Tooltip
 
@@ -139,7 +140,7 @@ class StatusBar(ctk.CTkFrame):
         )  # fmt: skip
         for column, button in enumerate((self.mute, self.stop, self.repeat, self.voice), 2):
             button.grid(row=0, column=column, padx=(0, Space.MEDIUM if column == 5 else 2), pady=(1, 0))
-        ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=Ink.LINE).place(relx=0, rely=0, relwidth=1.0)
+        Rule(self).place(relx=0, rely=0, relwidth=1.0)
         self.show_speech(SpeechDisplay(present=False))
 
     def show_speech(self, display: SpeechDisplay) -> None:

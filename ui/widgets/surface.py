@@ -111,6 +111,10 @@ class Surface(CTkBaseClass):
         """The text's width in screen pixels."""
         return self.fonts.measure(style, self.scale, text)
 
+    def cget(self, attribute_name: str) -> Any:
+        """As CustomTkinter's widgets; children ask for ``fg_color``."""
+        return self._ground if attribute_name == "fg_color" else super().cget(attribute_name)
+
     def set_ground(self, ground: Colour) -> None:
         """Another colour beneath."""
         self._ground = ground

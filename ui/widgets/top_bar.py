@@ -13,6 +13,7 @@ from ui.theme import SCALINGS, Ink, Size, Space, ThemeName, Type
 from ui.widgets.button import Button
 from ui.widgets.menu import Item, popup
 from ui.widgets.paint import rounded
+from ui.widgets.rule import Rule
 from ui.widgets.surface import Surface
 
 _THEMES: tuple[tuple[ThemeName, str, str], ...] = (
@@ -76,8 +77,7 @@ class TopBar(ctk.CTkFrame):
         self.help = Button(self, icon="help", kind="ghost", command=on_help, tooltip="Keys and help (F1)")
         for column, button in enumerate((self.scaling, self.theme, self.help), 5):
             button.grid(row=0, column=column, padx=(0, Space.LARGE if column == 7 else Space.TINY))
-        line = ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=Ink.LINE)
-        line.place(relx=0, rely=1.0, relwidth=1.0, anchor="sw")
+        Rule(self).place(relx=0, rely=1.0, relwidth=1.0, anchor="sw")
 
     def show_recent(self, paths: Sequence[str]) -> None:
         """What the menu offers."""

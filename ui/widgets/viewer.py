@@ -13,6 +13,7 @@ from ui.view_models.worklist_vm import ProgressDisplay
 from ui.widgets.button import Button
 from ui.widgets.image_view import ImageView
 from ui.widgets.paint import rounded
+from ui.widgets.rule import Rule
 from ui.widgets.slider import Slider
 from ui.widgets.surface import Surface
 
@@ -60,9 +61,7 @@ class ToolBar(ctk.CTkFrame):
             tooltip="Overlay opacity ( [ and ] )",
         )
         self.opacity.grid(row=0, column=8, padx=(Space.SMALL, Space.LARGE))
-        ctk.CTkFrame(self, height=1, corner_radius=0, fg_color=Ink.LINE).place(
-            relx=0, rely=1.0, relwidth=1.0, anchor="sw"
-        )
+        Rule(self).place(relx=0, rely=1.0, relwidth=1.0, anchor="sw")
         self.label(True)
 
     def _tool(self, icon: str, command: Callable[[], None], tooltip: str, min_width: int = 0) -> Button:

@@ -49,7 +49,7 @@ class VoiceSheet(Sheet):
         self._language = self._field(
             "Language",
             Segmented(
-                self.body, choices=(("en", "English"), ("zh", "中文")), chosen=display.language, width=FIELD,
+                self.body, choices=(("en", "English"), ("zh", "Chinese")), chosen=display.language, width=FIELD,
                 on_choose=lambda key: speech.choose_language("zh" if key == "zh" else "en"), ground=Ink.PANEL,
             ),
         )  # fmt: skip
