@@ -13,7 +13,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from adapters.bus import codec
 from adapters.bus.sockets import Claim, Socket, bind, connect, open_socket, receive_now, send_now
-from domain.errors import HistovoxError
+from domain.errors import HistovoxError, ProtocolMismatch
 from domain.messages.envelope import Buffer, Envelope
 
 log = logging.getLogger(__name__)
@@ -173,6 +173,9 @@ class BrokerSockets:
                 return
             try:
                 envelope = codec.decode(frames)
+            except ProtocolMismatch as error:
+                # Its words cannot be read, but that somebody is there who speaks otherwise must be told.
+                envelope = codec.rejection(frames, error, source=endpoint)
             except HistovoxError as error:
                 log.warning("dropped a message of the worker at %s: %s", endpoint, error.message)
                 continue

@@ -26,9 +26,8 @@ MIGRATIONS: Final = (
     CREATE TABLE buffers (
         job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
         part TEXT NOT NULL,                 -- request (dropped once answered) or answer
-        position INTEGER NOT NULL,
-        data BLOB NOT NULL,
-        PRIMARY KEY (job_id, part, position)
+        data BLOB NOT NULL,                 -- all raw frames, end to end; the body says how long each is
+        PRIMARY KEY (job_id, part)
     ) STRICT;
     CREATE TABLE results (
         serial INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -147,39 +147,40 @@ class SqliteJournal:
         return 1 if database.execute(gone, (serial,)).rowcount else 0
 
     def _store_buffers(self, job_id: str | None, part: str, buffers: Iterable[Buffer]) -> None:
-        rows = ((job_id, part, position, buffer) for position, buffer in enumerate(buffers))
-        self._database.executemany("INSERT INTO buffers VALUES (?, ?, ?, ?)", rows)
+        if data := b"".join(buffers):
+            self._database.execute("INSERT INTO buffers VALUES (?, ?, ?)", (job_id, part, data))
 
     def _store_results(
         self, job_id: str, request: ClassifyImages, body: ImagesClassified, heat_maps: Sequence[Buffer]
     ) -> None:
         """One row an image; the row that said the same of the same file before is superseded."""
-        maps, now = iter(heat_maps), self._clock.utc_now()
+        maps, now, rows = iter(heat_maps), self._clock.utc_now(), []
         for item, answer in zip(request.items, body.answers, strict=False):
             if (result := answer.result) is None:
                 continue
             heat_map = bytes(next(maps)) if result.heat_map else b""
             stated = item.scale.um_per_px if item.scale else None
             same = (result.sha256, result.model.fingerprint, result.name, result.path, stated)
-            self._database.execute(
-                "UPDATE results SET superseded = 1 WHERE sha256 = ? AND fingerprint = ? AND name = ? AND path IS ? "
-                "AND stated_um_per_px IS ?",
-                same,
-            )
             verdict = (result.verdict.word.value, result.verdict.probability)
-            self._database.execute(
-                "INSERT INTO results (job_id, answered_at, sha256, fingerprint, name, path, stated_um_per_px, word, "
-                "probability, result, heat_map) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (job_id, now, *same, *verdict, result.model_dump_json(), heat_map),
-            )
+            rows.append((*same, job_id, now, *verdict, result.model_dump_json(), heat_map))
+        self._database.executemany(
+            "UPDATE results SET superseded = 1 WHERE sha256 = ? AND fingerprint = ? AND name = ? AND path IS ? "
+            "AND stated_um_per_px IS ?",
+            [row[:5] for row in rows],
+        )
+        self._database.executemany(
+            "INSERT INTO results (sha256, fingerprint, name, path, stated_um_per_px, job_id, answered_at, word, "
+            "probability, result, heat_map) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
 
     def _envelope(self, job_id: str, part: str, header_json: str, body_json: str) -> Envelope:
         header = Header.model_validate_json(header_json)
         body: Message = body_class(header.type).model_validate_json(body_json)
-        rows = self._database.execute(
-            "SELECT data FROM buffers WHERE job_id = ? AND part = ? ORDER BY position", (job_id, part)
-        )
-        return Envelope(header, body, tuple(data for (data,) in rows))
+        row = self._database.execute(
+            "SELECT data FROM buffers WHERE job_id = ? AND part = ?", (job_id, part)
+        ).fetchone()
+        return Envelope(header, body, tuple(_split(row[0] if row else b"", body.expected_buffer_sizes())))
 
     def _drop_old_answers(self) -> None:
         with self._transaction() as database:
@@ -224,6 +225,13 @@ def _condition(text: str, word: VerdictWord | None) -> tuple[str, tuple[str | No
 
 def _entry(serial: int, answered_at: str, result: str) -> HistoryEntry:
     return HistoryEntry(serial=serial, answered_at=answered_at, result=ImageResult.model_validate_json(result))
+
+
+def _split(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:
+    start = 0
+    for size in sizes:
+        yield data[start : start + size]
+        start += size
 
 
 def _names(body_json: str) -> tuple[str, ...]:

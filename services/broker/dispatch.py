@@ -289,13 +289,14 @@ class Dispatcher:
     def _rejected(self, seat: Seat, envelope: Envelope) -> None:
         rejected = envelope.body
         assert isinstance(rejected, RequestRejected)
-        log.warning("the worker at %s refused a message: %s", seat.endpoint, rejected.message)
         job = seat.jobs.get(envelope.header.jobid or "")
         if job:
             failed = JobFailed(code=rejected.code, message=rejected.message, fault=rejected.fault)
             self._finish(job, answers.final(job, failed))
             self._lease_all()
-        elif seat.state != "ready":
+        elif seat.state != "ready" and seat.refusal != rejected.message:
+            log.warning("the worker at %s refused us: %s", seat.endpoint, rejected.message)
+            seat.refusal = rejected.message
             lost = WorkerLost(endpoint=seat.endpoint, worker_id=None, reason="refused", message=rejected.message)
             self._publish(EVERYBODY, lost)
 

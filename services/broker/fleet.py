@@ -32,13 +32,16 @@ class Seat:
     """The last that was there."""
     jobs: dict[str, Job] = field(default_factory=dict)
     """Out with it."""
+    refusal: str | None = None
+    """Why whoever is there does not work with us, once that was told."""
     heard_at: float = 0.0
     idle_since: float | None = None
     """Since when it says that it holds nothing, though jobs are out with it."""
 
     def seat(self, worker: WorkerReady, now: float) -> None:
         """A worker is ready here."""
-        self.worker, self.state, self.heard_at, self.idle_since = worker, "ready", now, None
+        self.worker, self.state, self.heard_at = worker, "ready", now
+        self.idle_since = self.refusal = None
 
     def beat(self, beat: WorkerBeat, now: float) -> None:
         """It lives. A hanging forward pass does not count as life."""
