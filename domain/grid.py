@@ -20,6 +20,8 @@ BARELY_LARGER = 1.25
 ENLARGED = 1.25
 COARSEST = 4.0
 DEFAULT_MAX_PATCHES = 4096
+#: An image larger than a patch both ways needs its four corners.
+FEWEST_PATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,9 @@ def plan_patches(
     wide, high = across + pad_x, down + pad_y
     stride = max(1, stride_px or patch_px // 2)
     lefts, tops = _positions(wide, patch_px, stride), _positions(high, patch_px, stride)
-    thinned = len(lefts) * len(tops) > max_patches
-    while len(lefts) * len(tops) > max_patches:
+    most = max(FEWEST_PATCHES, max_patches)
+    thinned = len(lefts) * len(tops) > most
+    while len(lefts) * len(tops) > most:
         stride = math.ceil(stride * 1.05) + 1
         lefts, tops = _positions(wide, patch_px, stride), _positions(high, patch_px, stride)
     return PatchPlan(
