@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     out, err = consoles()
     stop = threading.Event()
     progress = ProgressLine(err, gathered.total)
-    report = Report(as_json=arguments.json, total=gathered.total, out=out, progress=progress, csv=csv)
+    report = Report(as_json=arguments.json, gathered=gathered, out=out, progress=progress, csv=csv)
     with contextlib.ExitStack() as stack:
         stack.enter_context(interruptible(stop))
         stack.enter_context(progress)
@@ -191,7 +191,9 @@ def exit_code(ending: Ending, report: Report, tell: Callable[..., None]) -> int:
 
 def speak_result(settings: Settings, report: Report, stop: threading.Event) -> Spoken:
     """Say the result through the session's speech worker, and tell whether it was heard."""
+    text = report.spoken(settings.language)
+    report.tell(f"“{text}”")
     with contextlib.closing(wiring.broker_client(settings)) as client:
-        spoken = say_aloud(client, report.spoken(settings.language), language=settings.language, stopped=stop.is_set)
+        spoken = say_aloud(client, text, language=settings.language, stopped=stop.is_set)
     report.tell(in_words(spoken))
     return spoken

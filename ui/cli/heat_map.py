@@ -77,6 +77,10 @@ class Legend:
             text.append("   ").append_text(blank).append(" glass", style="dim")
         yield text
 
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """At most "low", eight steps, "high", a gap and "glass"."""
+        return Measurement(17, 28)
+
 
 def _ramp() -> Text:
     ramp = Text()

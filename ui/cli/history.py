@@ -88,9 +88,10 @@ def _show(total: int, entries: list[HistoryEntry], console: Console) -> None:
         print("Nothing that matches has been classified yet.", file=sys.stderr)
         return
     width = max(20, console.width - 54)
-    console.print(Text(f"{'When':<16} ", style="dim").append_text(show.header(width)), soft_wrap=True)
+    console.print(Text.assemble((f"{'When':<16} ", "dim"), show.header()), soft_wrap=True)
     for entry in entries:
-        line = Text(f"{_local(entry.answered_at)} ", style="dim").append_text(show.row(entry.result, width))
+        name = show.fit(entry.result.name, width)
+        line = Text.assemble((f"{_local(entry.answered_at)} ", "dim"), show.row(entry.result, name))
         console.print(line, soft_wrap=True, highlight=False)
     shown = f"{len(entries)} of {total}" if total > len(entries) else f"{total}"
     console.print(f"\n{shown} images, newest first. {SHORT_DISCLAIMER}", style="dim", highlight=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -14,10 +16,11 @@ from rich.text import Text
 from domain.messages.imaging import ItemAnswer
 from domain.messages.speech import Language
 from domain.phrases import SHORT_DISCLAIMER, Tally, say_answer, say_summary
-from domain.values import VerdictWord
+from domain.values import ImageResult, ItemFailure, VerdictWord
 from ui.batch import Batch, BatchAnswer
 from ui.cli import show
 from ui.cli.records import CsvFile, json_line, record
+from ui.intake import Gathered, sendable
 
 #: Up to so many inputs each get a card; more get a row each.
 CARDS = 3
@@ -71,8 +74,11 @@ class ProgressLine:
 class Report:
     """Counts and shows the answers of one command."""
 
-    def __init__(self, *, as_json: bool, total: int, out: Console, progress: ProgressLine, csv: CsvFile | None) -> None:
-        self.total = total
+    def __init__(
+        self, *, as_json: bool, gathered: Gathered, out: Console, progress: ProgressLine, csv: CsvFile | None = None
+    ) -> None:
+        self.total = gathered.total
+        self._root = common_folder(gathered.files)
         self.answered_items = 0
         self.failed = 0
         self.uncalibrated = False
@@ -150,15 +156,20 @@ class Report:
             self.uncalibrated |= not result.verdict.calibrated
 
     def _row(self, answer: BatchAnswer) -> None:
-        width = max(20, self._terminal.width - 37)
         if self.answered_items == 1:
-            self._print(show.header(width))
+            self._print(show.header())
         found = answer.answer
         if found.result is not None:
-            self._print(show.row(found.result, width))
+            self._print(show.row(found.result, self._name(found.result)))
         elif found.failure is not None:
             wrap_at = self._terminal.width if self._terminal.is_terminal else None
-            self._print(show.failure_row(found.failure, width, wrap_at))
+            self._print(show.failure_row(found.failure, self._name(found.failure), wrap_at))
+
+    def _name(self, item: ImageResult | ItemFailure) -> str:
+        """The path below what all inputs share: two folders may hold files of one name."""
+        inside = item.path and self._root and item.path.startswith(f"{self._root}{os.sep}")
+        name = item.path[len(self._root) + 1 :] if inside and item.path else item.name
+        return show.fit(name, max(20, self._terminal.width - 37)) if self._terminal.is_terminal else name
 
     @property
     def _terminal(self) -> Console:
@@ -188,6 +199,15 @@ class Report:
         if self.uncalibrated:
             self._out.print("* a raw score of the model, uncalibrated: not a probability", style="dim", highlight=False)
         self._out.print(SHORT_DISCLAIMER, style="italic dim")
+
+
+def common_folder(files: Sequence[Path]) -> str:
+    """The deepest folder that holds all files; empty when there is none (two Windows drives)."""
+    folders = {os.path.dirname(os.path.abspath(file)) for file in files}  # noqa: PTH100, PTH120 - as in intake
+    try:
+        return sendable(os.path.commonpath(folders)) if folders else ""
+    except ValueError:
+        return ""
 
 
 def consoles() -> tuple[Console, Console]:

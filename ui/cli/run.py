@@ -84,7 +84,7 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
     )  # fmt: skip
     stop = threading.Event()
     progress = ProgressLine(err, gathered.total)
-    report = Report(as_json=False, total=gathered.total, out=out, progress=progress, csv=None)
+    report = Report(as_json=False, gathered=gathered, out=out, progress=progress)
     with contextlib.ExitStack() as stack:
         stack.enter_context(classify.interruptible(stop))
         stack.enter_context(progress)

@@ -175,12 +175,12 @@ def _notes(result: ImageResult) -> RenderableType:
     return table
 
 
-def header(name_width: int) -> Text:
+def header() -> Text:
     """Above the rows of ``row``."""
     return Text(f"  {'Verdict':<13} {'Tumour':>7}  {'':<10}  Image", style="dim")
 
 
-def row(result: ImageResult, name_width: int) -> Text:
+def row(result: ImageResult, name: str) -> Text:
     """One line for one image."""
     style = verdict_style(result.verdict.word)
     line = Text.assemble(
@@ -188,21 +188,21 @@ def row(result: ImageResult, name_width: int) -> Text:
         f" {percent(result.verdict):>7}  ",
     )
     line.append_text(bar(result.verdict, 10) if result.verdict.probability is not None else Text(" " * 10))
-    return line.append("  ").append_text(_fit(result.name, name_width))
+    return line.append(f"  {name}")
 
 
-def failure_row(failure: ItemFailure, name_width: int, wrap_at: int | None) -> Text:
+def failure_row(failure: ItemFailure, name: str, wrap_at: int | None) -> Text:
     """One line for one image without a verdict, and the reason below it, wrapped where a terminal ends."""
     style = failure_style()
     line = Text.assemble((f"{FAILURE_SIGN} {'Failed':<13}", f"bold {style}"), " " * 22)
-    line.append_text(_fit(failure.name, name_width))
+    line.append(name)
     reason = textwrap.fill(failure.message, (wrap_at or 10_000) - 1, initial_indent="    ", subsequent_indent="    ")
     return line.append(f"\n{reason}", style="dim")
 
 
-def _fit(name: str, width: int) -> Text:
+def fit(name: str, width: int) -> str:
     """The end of a long name, where names differ."""
-    return Text(name if len(name) <= width else f"…{name[-(width - 1) :]}")
+    return name if len(name) <= width else f"…{name[-(width - 1) :]}"
 
 
 def tally_line(counts: Sequence[tuple[str, int, str]]) -> Text:

@@ -82,6 +82,18 @@ def test_many_images_are_rows_and_a_summary(
     assert "An aid, not a diagnosis." in shown
 
 
+def test_files_of_one_name_in_two_folders_are_told_apart(
+    broker: FakeBroker, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("left", "right"):
+        (folder / name).mkdir()
+        (folder / name / "same.png").write_bytes(b"image bytes")
+    main(["classify", str(folder)])
+    shown = capsys.readouterr().out
+    assert "left/same.png" in shown
+    assert "right/same.png" in shown
+
+
 def test_the_csv_has_a_row_for_every_image(broker: FakeBroker, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "answers.csv"
     assert main(["classify", str(folder), "--json", "--csv", str(out)]) == 2

@@ -1,9 +1,9 @@
 """The smaller verbs, the help, and what reaches a person when something is wrong."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 import wave
 from pathlib import Path
 
@@ -42,16 +42,19 @@ def entries(count: int) -> list[HistoryEntry]:
 # --- help ---
 
 
+def processor_seconds(command: list[str]) -> tuple[float, str]:
+    """Time on the processor, which other work on the machine does not lengthen, and stdout."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    text = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, text
+
+
 def test_help_answers_at_once_and_names_every_exit_code() -> None:
-    quickest, text = 99.0, ""
-    for _ in range(3):
-        began = time.perf_counter()
-        command = [sys.executable, "-m", "ui.cli", "--help"]
-        text = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-        quickest = min(quickest, time.perf_counter() - began)
+    runs = [processor_seconds([sys.executable, "-m", "ui.cli", "--help"]) for _ in range(3)]
     for code in ("0", "1", "2", "64", "78", "130"):
-        assert f"{code:>5}  " in text
-    assert quickest < 0.3, f"--help took {quickest:.2f} s"
+        assert f"{code:>5}  " in runs[0][1]
+    assert min(seconds for seconds, _ in runs) < 0.3
 
 
 def test_help_loads_nothing_heavy() -> None:
