@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from adapters.bus import codec
-from adapters.bus.sockets import Claim, Socket, bind, connect, open_socket, receive_now, send_now
+from adapters.bus.sockets import Claim, Socket, bind, connect, monitor_events, open_socket, receive_now, send_now
 from domain.errors import HistovoxError, ProtocolMismatch
 from domain.messages.envelope import Buffer, Envelope
 
@@ -182,8 +181,7 @@ class BrokerSockets:
             listener.worker_said(endpoint, envelope)
 
     def _from_monitor(self, endpoint: str, monitor: Socket, listener: Listener) -> None:
-        while monitor.poll(0):
-            event = recv_monitor_message(monitor, zmq.NOBLOCK)["event"]
+        for event in monitor_events(monitor):
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 listener.worker_connected(endpoint)
             elif event == zmq.EVENT_DISCONNECTED:

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from adapters.bus import codec
-from adapters.bus.sockets import connect, open_socket, receive_now, send_now
+from adapters.bus.sockets import connect, monitor_events, open_socket, receive_now, send_now
 from domain.errors import BrokerUnreachable, HistovoxError
 from domain.messages.base import Message
 from domain.messages.envelope import Buffer, Envelope, Header
@@ -118,8 +117,7 @@ class ZmqBrokerClient:
         return True
 
     def _watch_connection(self) -> None:
-        while self._monitor.poll(0):
-            event = recv_monitor_message(self._monitor, zmq.NOBLOCK)["event"]
+        for event in monitor_events(self._monitor):
             self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
             if self.connected and self._was_connected:
                 self._send_again()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,6 +58,16 @@ def receive_now(socket: Socket) -> list[bytes] | None:
         return socket.recv_multipart(zmq.NOBLOCK)
     except zmq.Again:
         return None
+
+
+def monitor_events(monitor: Socket) -> Iterator[int]:
+    """The events that a monitor socket has seen since the last look.
+
+    By hand, for ``zmq.utils.monitor`` imports asyncio, which costs each process 50 ms at its start.
+    """
+    while (frames := receive_now(monitor)) is not None:
+        (event,) = struct.unpack_from("=H", frames[0])
+        yield event
 
 
 class Claim:
