@@ -157,9 +157,7 @@ class Batch:
         self.cancelled = True
         self._source.close()
         self._waiting = None
-        with contextlib.suppress(BrokerUnreachable):
-            for job_id in self._open:
-                self._client.send(CancelJob(), job_id=job_id)
+        self._tell_cancelled()
 
     def resend_open(self) -> int:
         """Send every open job again under its own id (after a broker's return); returns how many."""
@@ -171,7 +169,11 @@ class Batch:
         return len(self._open)
 
     def abandon(self, code: str, message: str) -> list[BatchAnswer]:
-        """Give up on the open jobs: each of their items fails with this reason (a fault of ours)."""
+        """Give up on the open jobs: each of their items fails with this reason (a fault of ours).
+
+        The broker, should it still hear us, is told that nobody waits for them.
+        """
+        self._tell_cancelled()
         self._source.close()
         waiting = [_OpenJob(self._waiting)] if self._waiting else []
         self._waiting = None
@@ -185,6 +187,11 @@ class Batch:
         self._source.close()
 
     # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _tell_cancelled(self) -> None:
+        with contextlib.suppress(BrokerUnreachable):
+            for job_id in self._open:
+                self._client.send(CancelJob(), job_id=job_id)
 
     def _has_room(self, job: PreparedJob) -> bool:
         held = sum(open_job.prepared.nbytes for open_job in self._open.values())

@@ -105,11 +105,14 @@ class Services:
 class Backend:
     """A client whose broker answers, and what was started for it."""
 
-    def __init__(self, client: BrokerClient, spawn: Spawn | None, start_s: float) -> None:
+    def __init__(
+        self, client: BrokerClient, spawn: Spawn | None, start_s: float, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         self.client = client
         self.status = StatusReported(workers=(), processes=(), queued=0, leased=0)
         self._spawn = spawn
         self._start_s = start_s
+        self._stopped = stopped
         self._services: Services | None = None
         self._revivals = 0
 
@@ -156,6 +159,8 @@ class Backend:
         while time.monotonic() < deadline:
             if status := ask_status(self.client, 0.5):
                 return status
+            if self._stopped():
+                raise KeyboardInterrupt
             code = services.ended()
             ended_at = ended_at or (time.monotonic() if code is not None else None)
             if ended_at is not None and time.monotonic() - ended_at > OTHERS_S:
@@ -171,15 +176,16 @@ def reach(
     *,
     may_be_there: bool = True,
     say: Callable[[str], None] = lambda text: None,
+    stopped: Callable[[], bool] = lambda: False,
     probe_s: float = PROBE_S,
     start_s: float = START_S,
 ) -> Iterator[Backend]:
     """A running broker, or one started for this command; what was started is stopped at the end.
 
     ``may_be_there`` False skips looking for a running broker; ``spawn`` None refuses to start one.
-    Raises: BrokerUnreachable, ConfigurationError.
+    Raises: BrokerUnreachable, ConfigurationError, KeyboardInterrupt (when ``stopped`` during the start).
     """
-    backend = Backend(connect(), spawn, start_s)
+    backend = Backend(connect(), spawn, start_s, stopped)
     try:
         status = ask_status(backend.client, probe_s) if may_be_there else None
         if status is not None:

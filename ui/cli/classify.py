@@ -72,6 +72,7 @@ def _classify(
         lambda: Services(settings, ["--face", "none", *needs_speech]),
         may_be_there=socket_exists(settings.jobs_endpoint),
         say=lambda text: report.moved(None, text),
+        stopped=stop.is_set,
     ) as backend:
         if arguments.classifier and not backend.ours:
             check_endpoints(settings, backend.status)
@@ -114,6 +115,9 @@ def converse(
             revive=backend.revive,
         ).run()
     finally:
+        # An error (a closed pipe, a full disk) leaves nothing behind that a broker would go on working at.
+        if not batch.finished:
+            batch.cancel()
         batch.close()
     if ending.outcome == "given_up":
         for failure in waiting.failures(ending):

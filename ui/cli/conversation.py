@@ -113,13 +113,19 @@ class Conversation:
             self._revived_at = now
             self._revive()
         self._broker_lost = lost
-        if self._served and not self._broker_lost:
+        if (self._served or self._starting) and not self._broker_lost:
             self._served_at = now
         self._listener.moved(self._batch, self._state())
 
     @property
     def _served(self) -> bool:
         return any(status.state in ("ready", "busy") for status in self._workers)
+
+    @property
+    def _starting(self) -> bool:
+        """A supervisor is at it, and will say when it gives up; from a cold disk that takes minutes."""
+        hopeful = (ProcessState.STARTING, ProcessState.RESTARTING)
+        return any(state.state in hopeful for state in self._classifiers())
 
     def _hear(self, envelope: Envelope) -> None:
         self._heard_at = self._clock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -45,6 +46,8 @@ def no_window(environment: Mapping[str, str] = os.environ, command: Sequence[str
     has_display = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
     if not has_display and sys.platform not in ("win32", "darwin"):
         return "there is no display"
+    if importlib.util.find_spec("customtkinter") is None:
+        return "customtkinter is not installed"
     try:
         tried = subprocess.run(
             command or [sys.executable, "-c", OPEN_TK],
@@ -94,6 +97,7 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
                 lambda: Services(settings, ["--face", "none"]),
                 may_be_there=socket_exists(settings.jobs_endpoint),
                 say=lambda text: report.moved(None, text),
+                stopped=stop.is_set,
             )
         )
         if arguments.classifier and not backend.ours:

@@ -17,6 +17,7 @@ from domain.messages.speech import (
     Speak,
     SpeechConfigured,
     SpeechFailed,
+    StopSpeaking,
     UtteranceFinished,
     UtteranceStarted,
 )
@@ -120,6 +121,9 @@ def say_aloud(
         if time.monotonic() - began > (END_S if utterance.begun else BEGIN_S):
             break
         _listen(client, utterance)
+    if utterance.outcome is None and stopped():
+        client.send(StopSpeaking())
+        return Spoken("stopped", "It was stopped.", utterance.engine)
     return utterance.result()
 
 

@@ -83,6 +83,20 @@ def test_without_a_classifier_it_says_what_it_waits_for_and_gives_up_in_the_end(
     assert [f.code for f in failures if f] == ["no_classifier"] * 3
 
 
+def test_a_classifier_that_is_still_starting_is_waited_for_longer_than_patience(scene: Scene) -> None:
+    scene.broker.holds_jobs = True
+    scene.broker.workers = (WorkerStatus(endpoint=ENDPOINT, state="connecting"),)
+    scene.broker.processes = (ProcessStateChanged(process="classifier", state=ProcessState.STARTING),)
+
+    def release() -> None:
+        if scene.clock.seconds > 5 * PATIENCE_S and scene.broker.holds_jobs:
+            scene.broker.holds_jobs = False
+            scene.batch.resend_open()
+
+    scene.notes.each_turn = release
+    assert scene.run().outcome == "finished"
+
+
 def test_a_slow_classifier_that_is_there_is_waited_for_without_end(scene: Scene) -> None:
     scene.broker.holds_jobs = True
 

@@ -9,6 +9,7 @@ from domain.messages.speech import (
     Speak,
     SpeechConfigured,
     SpeechFailed,
+    StopSpeaking,
     UtteranceFinished,
     UtteranceStarted,
 )
@@ -84,6 +85,15 @@ def test_without_any_speech_worker_it_ends_and_says_so(monkeypatch: pytest.Monke
     monkeypatch.setattr(speaking, "ASK_EVERY_S", 0.01)
     spoken = say_aloud(Worker(refusals=10_000).client, "hello", language="en", worker_s=0.1)
     assert spoken == Spoken("unavailable", "No speech worker is there.")
+
+
+def test_stopping_silences_the_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = FakeBrokerClient()
+    client.on_send = lambda request: client.answer(request, CommandRelayed()) and None
+    turns = iter([False, False, False])
+    spoken = say_aloud(client, "hello", language="en", stopped=lambda: next(turns, True))
+    assert spoken.outcome == "stopped"
+    assert client.bodies(StopSpeaking)
 
 
 def test_a_worker_that_never_begins_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
