@@ -17,7 +17,7 @@ from PIL import Image
 
 from services.runtime.settings import Settings
 from tests.builders import tiny_package
-from tests.processes.machinery import ROOT, children_of
+from tests.processes.machinery import ROOT, Processes, children_of
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
@@ -130,15 +130,22 @@ def test_good_and_bad_files_are_all_answered_and_nothing_stays_running(
     assert left_running(settings) == []
 
 
-def test_an_unknown_model_is_told_for_every_file_with_the_models_there_are(
-    command: Callable[..., Command], tmp_path: Path
+def test_a_running_histovox_is_used_and_left_running(
+    command: Callable[..., Command], processes: Processes, settings: Settings, models: Path, tmp_path: Path
 ) -> None:
+    processes.start("services.supervisor", "--face", "none", "--no-speech", HISTOVOX_MODELS_DIR=str(models))
+    wait_until(lambda: (settings.runtime_dir / "jobs.sock").exists(), START_S, what="the broker")
     folder = images(tmp_path / "cases", 2)
     code, out, err = command("classify", str(folder), "--model", "gpt", "--json").end()
     assert code == 1, err
     errors = [answer["error"] for answer in answers(out).values()]
     assert [error["code"] for error in errors] == ["unknown_model"] * 2  # type: ignore[index]
     assert "tiny" in str(errors[0])
+    assert command("classify", str(folder), "--json").end()[0] == 0
+    code, out, err = command("history", "--json", "--text", "001").end()
+    assert code == 0, err
+    assert [Path(json.loads(line)["path"]).name for line in out.splitlines()] == ["001.png"]
+    assert "services.broker" in services_of(settings)
 
 
 def test_a_classifier_that_cannot_start_ends_the_command_with_the_reason(
@@ -212,11 +219,3 @@ def test_run_without_a_display_shows_the_verdict_says_what_is_spoken_and_ends_we
         assert words in out
     assert "Spoken" in err or "Not audible" in err
     assert left_running(settings) == []
-
-
-def test_history_lists_what_was_classified_before(command: Callable[..., Command], tmp_path: Path) -> None:
-    folder = images(tmp_path / "cases", 2)
-    assert command("classify", str(folder), "--json").end()[0] == 0
-    code, out, err = command("history", "--json", "--text", "001").end()
-    assert code == 0, err
-    assert [Path(json.loads(line)["path"]).name for line in out.splitlines()] == ["001.png"]

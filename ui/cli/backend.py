@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from domain.errors import BrokerUnreachable, ConfigurationError
 from domain.messages.workers import QueryStatus, StatusReported
@@ -198,6 +200,16 @@ def reach(
         backend.stop()
 
 
-def socket_exists(endpoint: str) -> bool:
-    """False only where an ipc:// endpoint has no socket file, so that nobody can be there."""
-    return not endpoint.startswith("ipc://") or Path(endpoint.removeprefix("ipc://")).exists()
+def listens(endpoint: str, timeout_s: float = 2.0) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        if endpoint.startswith("ipc://"):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(timeout_s)
+                probe.connect(endpoint.removeprefix("ipc://"))
+            return True
+        address = urlsplit(endpoint)
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout_s):
+            return True
+    except (OSError, ValueError):
+        return False

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from domain.errors import HistovoxError
 from services.runtime.settings import Settings
@@ -301,21 +299,6 @@ def workers(settings: Settings, reachable: Callable[[str], bool]) -> Iterable[Ch
         else:
             mend = "start it there (make classifier BIND=…), and check address and firewall"
             yield Check("Worker", "fail", f"nobody listens at {endpoint}", mend)
-
-
-def listens(endpoint: str, timeout_s: float = 2.0) -> bool:
-    """Whether something accepts connections there."""
-    try:
-        if endpoint.startswith("ipc://"):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.settimeout(timeout_s)
-                probe.connect(endpoint.removeprefix("ipc://"))
-            return True
-        address = urlsplit(endpoint)
-        with socket.create_connection((address.hostname or "", address.port or 0), timeout_s):
-            return True
-    except (OSError, ValueError):
-        return False
 
 
 def broker(settings: Settings, reachable: Callable[[str], bool]) -> Check:

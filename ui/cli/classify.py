@@ -19,7 +19,7 @@ from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.batch import Batch, BatchAnswer
 from ui.cli import wiring
-from ui.cli.backend import Backend, Services, reach, socket_exists
+from ui.cli.backend import Backend, Services, listens, reach
 from ui.cli.conversation import Conversation, Ending
 from ui.cli.parser import INTERRUPTED
 from ui.cli.records import CsvFile
@@ -70,7 +70,7 @@ def _classify(
     with reach(
         lambda: wiring.broker_client(settings, session=own_session()),
         lambda: Services(settings, ["--face", "none", *needs_speech]),
-        may_be_there=socket_exists(settings.jobs_endpoint),
+        may_be_there=listens(settings.jobs_endpoint),
         say=lambda text: report.moved(None, text),
         stopped=stop.is_set,
     ) as backend:

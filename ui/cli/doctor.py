@@ -16,6 +16,7 @@ from rich.text import Text
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import checks
+from ui.cli.backend import listens
 from ui.cli.checks import Check, State
 from ui.theme import Tones
 
@@ -53,8 +54,8 @@ def questions(settings: Settings) -> list[Question]:
         lambda: checks.voices(settings),
         lambda: checks.settings_in_effect(dict(os.environ)),
         lambda: checks.folders(settings),
-        lambda: checks.broker(settings, checks.listens),
-        lambda: checks.workers(settings, checks.listens),
+        lambda: checks.broker(settings, listens),
+        lambda: checks.workers(settings, listens),
         lambda: checks.disk(settings),
         checks.processors,
         checks.memory,

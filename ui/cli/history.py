@@ -19,7 +19,7 @@ from domain.values import VerdictWord
 from services.runtime import exit_codes
 from services.runtime.settings import load_settings
 from ui.cli import show, wiring
-from ui.cli.backend import Services, reach, socket_exists
+from ui.cli.backend import Services, listens, reach
 from ui.cli.classify import own_session
 from ui.cli.records import json_line, result_record
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     with reach(
         lambda: wiring.broker_client(settings, session=own_session()),
         lambda: Services(settings, ["--face", "none", "--no-speech", "--no-classifier"]),
-        may_be_there=socket_exists(settings.jobs_endpoint),
+        may_be_there=listens(settings.jobs_endpoint),
     ) as backend:
         word = VerdictWord(arguments.word) if arguments.word else None
         total, entries = entries_of(backend.client, text=arguments.text, word=word, limit=arguments.limit)

@@ -18,8 +18,7 @@ from rich.text import Text
 from services.runtime import exit_codes
 from services.runtime.settings import Settings
 from ui.cli import classify, wiring
-from ui.cli.backend import Services, reach, socket_exists
-from ui.cli.checks import listens
+from ui.cli.backend import Services, listens, reach
 from ui.cli.conversation import Ending
 from ui.cli.reports import ProgressLine, Report, consoles
 from ui.intake import gather
@@ -95,7 +94,7 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
             reach(
                 lambda: wiring.broker_client(settings, session=classify.own_session()),
                 lambda: Services(settings, ["--face", "none"]),
-                may_be_there=socket_exists(settings.jobs_endpoint),
+                may_be_there=listens(settings.jobs_endpoint),
                 say=lambda text: report.moved(None, text),
                 stopped=stop.is_set,
             )

@@ -13,7 +13,7 @@ from domain.ports import BrokerClient
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
-from ui.cli.backend import Services, reach, socket_exists
+from ui.cli.backend import Services, listens, reach
 from ui.cli.records import json_line
 from ui.cli.speaking import await_reply, in_words, say_aloud
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         reach(
             lambda: wiring.broker_client(settings),
             lambda: Services(settings, ["--face", "none", "--no-classifier"]),
-            may_be_there=socket_exists(settings.jobs_endpoint),
+            may_be_there=listens(settings.jobs_endpoint),
         ) as backend,
         _engine(backend.client, arguments.engine),
     ):

@@ -18,7 +18,7 @@ from ui.cli.__main__ import main
 def broker(monkeypatch: pytest.MonkeyPatch) -> FakeBroker:
     fake = FakeBroker()
     monkeypatch.setattr(wiring, "broker_client", lambda settings, session=None: fake.client)
-    monkeypatch.setattr(classify, "socket_exists", lambda endpoint: True)
+    monkeypatch.setattr(classify, "listens", lambda endpoint: True)
     return fake
 
 

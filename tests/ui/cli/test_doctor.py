@@ -8,6 +8,7 @@ import pytest
 
 from services.runtime.settings import load_settings
 from ui.cli import checks, doctor, limits
+from ui.cli.backend import listens
 from ui.cli.checks import Check, Probe
 
 
@@ -105,7 +106,7 @@ def test_little_disk_space_is_told(free: int, state: str) -> None:
 
 def test_a_remote_worker_that_nobody_hears_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HISTOVOX_CLASSIFIERS", "tcp://127.0.0.1:1")
-    (check,) = checks.workers(load_settings(), checks.listens)
+    (check,) = checks.workers(load_settings(), listens)
     assert check.state == "fail"
     assert "tcp://127.0.0.1:1" in check.detail
 

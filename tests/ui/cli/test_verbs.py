@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 def broker(monkeypatch: pytest.MonkeyPatch) -> FakeBroker:
     fake = FakeBroker()
     monkeypatch.setattr(wiring, "broker_client", lambda settings, session=None: fake.client)
-    monkeypatch.setattr(history, "socket_exists", lambda endpoint: True)
+    monkeypatch.setattr(history, "listens", lambda endpoint: True)
     monkeypatch.setattr(history, "PAGE", 3)
     return fake
 
