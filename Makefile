@@ -49,7 +49,7 @@ doctor: ## Look for what is missing or broken, and say how to mend it
 	@scripts/setup.sh run
 	@$(python) -m ui.cli doctor $(ARGS)
 
-train: ## Train a model: DATA=folder [ARCHITECTURE=resnet101] [OUT=runs/name]
+train: ## Train a model: DATA=folder [ARCHITECTURE=resnet101] [OUT=runs/name] [ARGS="--package models/name"]
 	@scripts/setup.sh dev
 	@$(python) -m services.training --data "$${DATA:?say where the patches are: make train DATA=folder}" \
 	    --architecture "$${ARCHITECTURE:-resnet101}" --out "$${OUT:-runs/$${ARCHITECTURE:-resnet101}}" $(ARGS)
