@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,9 +17,12 @@ import pytest
 from PIL import Image
 
 from services.runtime.settings import Settings
+from tests.audio import NullSink, null_sink, sound_server
 from tests.builders import tiny_package
 from tests.processes.machinery import ROOT, Processes, children_of
 from tests.waiting import wait_until
+
+__all__ = ["null_sink", "sound_server"]
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(400)]
 
@@ -218,4 +222,16 @@ def test_run_without_a_display_shows_the_verdict_says_what_is_spoken_and_ends_we
     for words in ("there is no display", "000.png", "uncalibrated", "An aid, not a diagnosis."):
         assert words in out
     assert "Spoken" in err or "Not audible" in err
+    assert left_running(settings) == []
+
+
+@pytest.mark.audio
+def test_a_sentence_is_heard_and_said_to_be(
+    command: Callable[..., Command], settings: Settings, null_sink: NullSink
+) -> None:
+    recording = null_sink.record()
+    began = time.monotonic()
+    code, out, err = command("speak", "An aid, not a diagnosis.").end()
+    assert (code, out) == (0, "Spoken by pyttsx3.\n"), err
+    assert len(recording.heard_since(began)) > 50
     assert left_running(settings) == []

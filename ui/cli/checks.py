@@ -205,13 +205,13 @@ def models(settings: Settings) -> Iterable[Check]:
     packages = wiring.list_packages(settings.models_dir)
     if not packages:
         mend = "set HISTOVOX_MODELS_DIR to a folder of model packages, or train one: make train DATA=folder"
-        yield Check("Models", "fail", f"none in {settings.models_dir}", mend)
+        yield Check("Model", "fail", f"none in {settings.models_dir}", mend)
     for package in packages:
         if package.ok and package.card:
-            yield Check(f"Model {package.name}", "ok", f"intact; {package.card.validation}")
+            yield Check("Model", "ok", f"{package.name}, intact; {package.card.validation}")
         else:
             mend = f"fetch it again: git checkout -- models/{package.name}"
-            yield Check(f"Model {package.name}", "fail", package.fault or "it has no card", mend)
+            yield Check("Model", "fail", f"{package.name}: {package.fault or 'it has no card'}", mend)
     names = {package.name for package in packages if package.ok}
     wanted = settings.model or _default_file(settings)
     if packages and wanted and wanted not in names:
