@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -32,6 +33,8 @@ STOP_S = 12.0
 #: A supervisor that gave way to another's leaves so much time for the other's broker to answer.
 OTHERS_S = 2.0
 REVIVALS = 3
+#: Time, level and process, see services/runtime/logs.py.
+LOG_PREFIX = re.compile(r"^\S+Z \w+ \w+\[\d+\] ")
 LOG_NAME = "cli-services.log"
 
 Connect = Callable[[], BrokerClient]
@@ -88,7 +91,7 @@ class Services:
         """The last line of its log that speaks of trouble."""
         lines = self.log_path.read_text("utf-8", "replace").splitlines()
         telling = [line for line in lines if " ERROR " in line or " CRITICAL " in line] or lines
-        return telling[-1] if telling else "It left no word."
+        return LOG_PREFIX.sub("", telling[-1]) if telling else "It left no word."
 
     def stop(self) -> None:
         """Ask it to stop everything in order; kill it if it does not."""

@@ -161,7 +161,9 @@ class Conversation:
             return "the classifier stopped; it is being restarted"
         if any(status.state == "lost" for status in self._workers):
             return "the classifier is lost; waiting for its return"
-        return "loading the classifier"
+        if self._classifiers() or not self._workers:
+            return "loading the classifier"
+        return f"waiting for the classifier at {', '.join(status.endpoint for status in self._workers)}"
 
     def _classifiers(self) -> list[ProcessStateChanged]:
         return [state for name, state in self._processes.items() if name.startswith("classifier")]

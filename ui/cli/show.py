@@ -93,7 +93,7 @@ def card(result: ImageResult, cells: bytes | None, width: int, *, from_journal: 
 
 def failure_card(failure: ItemFailure, width: int) -> Panel:
     """Why one image has no verdict."""
-    whose = "" if failure.fault == "caller" else "  This is our fault, not the image's."
+    whose = "" if failure.fault == "caller" else " Nothing is wrong with the image itself."
     style = failure_style()
     head = Text.assemble((f"{FAILURE_SIGN} Not classified", f"bold {style}"), (f"   {failure.code}", "dim"))
     body = Group(head, Text(), Text(failure.message + whose))

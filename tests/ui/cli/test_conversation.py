@@ -78,7 +78,7 @@ def test_without_a_classifier_it_says_what_it_waits_for_and_gives_up_in_the_end(
     ending = scene.run()
     assert (ending.outcome, ending.code) == ("given_up", "no_classifier")
     assert ENDPOINT in ending.reason
-    assert "loading the classifier" in scene.notes.states
+    assert f"waiting for the classifier at {ENDPOINT}" in scene.notes.states
     failures = [answer.answer.failure for answer in scene.notes.answers]
     assert [f.code for f in failures if f] == ["no_classifier"] * 3
 
