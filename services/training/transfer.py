@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -35,3 +36,19 @@ def start_from_imagenet(architecture: str, network: nn.Module) -> None:
         if values.shape != given.shape:
             raise BadTrainingData(f"The ImageNet weights do not fit at {name}.")
         values.copy_(given)
+
+
+def start_from_run(folder: Path, network: nn.Module) -> int:
+    """Fill ``network`` with the averaged weights of an earlier run; returns how many epochs that run had trained.
+
+    Raises: BadTrainingData when there is no such run or it is of another architecture.
+    """
+    path = folder / "checkpoint.pt"
+    if not path.is_file():
+        raise BadTrainingData(f"There is no run in {folder} to start from.")
+    state = torch.load(path, weights_only=True)
+    try:
+        network.load_state_dict(state["averaged"])
+    except RuntimeError:
+        raise BadTrainingData(f"The run in {folder} is of another architecture.") from None
+    return int(state["epoch"])
