@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from domain.errors import MalformedFrame, UnknownMessageType
 from domain.messages.envelope import Buffer, Envelope
 from domain.messages.imaging import ClassifyImages, ExplainImage, ImageExplained, ImageItem
-from domain.messages.jobs import CancelJob, JobCancelled, RequestRejected
+from domain.messages.jobs import CancelJob, RequestRejected
 from domain.messages.workers import GreetWorker, WorkerReady
 from domain.ports import Classifier, Clock, DecodedImage, ImageReader, WorkerLine
 from domain.values import HeatMapGrid, Note, Priority
@@ -76,10 +76,10 @@ def greet(peer: bytes, request: Envelope, needs: Needs) -> None:
 
 
 def cancel(peer: bytes, request: Envelope, needs: Needs) -> None:
-    """Stop a job; one that has ended already, or never was, is none to be sorry about."""
+    """Drop a job; one that has ended already, or never was, is none to be sorry about."""
     job = needs.jobs.find(peer, request.header.jobid or "")
-    if job is None or not job.cancel():
-        needs.line.send(peer, request.answer(JobCancelled(was_running=False), source=needs.source))
+    if job is not None:
+        job.cancel()
 
 
 # --- classifying ---------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from domain.errors import HistovoxError
 from domain.messages.base import Message
 from domain.messages.envelope import Buffer, Envelope
 from domain.messages.imaging import ClassifyImages, ImageItem, ImagesClassified, ItemAnswer
-from domain.messages.jobs import JobCancelled, JobFailed, JobProgressed
+from domain.messages.jobs import JobFailed, JobProgressed
 from domain.ports import Clock, WorkerLine
 from domain.values import ImageResult, ItemFailure
 
@@ -60,9 +60,13 @@ class Job:
         again = known.fault == "ours" if retryable is None else retryable
         return self.finish(JobFailed(code=known.code, message=known.message, fault=known.fault, retryable=again))
 
-    def cancel(self) -> bool:
-        """A person wishes so."""
-        return self.finish(JobCancelled(was_running=True))
+    def cancel(self) -> None:
+        """A person wishes so. The broker has ended the job already, so there is nobody to answer."""
+        with self._lock:
+            if self.ended:
+                return
+            self.ended = True
+        self.on_end(self)
 
     def expect(self, patches: int) -> None:
         """So many more patches belong to the job."""
