@@ -21,6 +21,9 @@ from domain.messages.imaging import ImagesClassified
 
 PATIENCE_S = 120
 WINDOW_NAME = "Histovox"
+OF_MAKE = frozenset(
+    "MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES FILE CLASSIFIER BIND DATA ARCHITECTURE OUT ARGS WAYLAND_DISPLAY".split()
+)
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,8 @@ def _once(
         settings.make_runtime_dir()
         command = _command(str(file))
         command[0] = sys.executable if command[0] != "make" else "make"
-        # Make hands its own variables down; the measured make must not see those of `make bench`.
-        inherited = {
-            k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS", "WAYLAND_DISPLAY"}
-        }
+        # Make hands its flags and variables down; the measured make must not see those of `make bench`.
+        inherited = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
         client = client_of(settings)
         log_path = settings.runtime_dir.parent / "run.log"
         with log_path.open("wb") as log:
