@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +15,8 @@ from ui.view_models.entries import Entry, Row, entry_of_history, row_of
 from ui.view_models.outgoing import send
 
 PAGE = 100
+#: A query without an answer for so long is taken for lost, and asked again when there is a reason.
+ANSWER_WITHIN_S = 2.0
 
 
 class HistoryView(Protocol):
@@ -27,7 +30,16 @@ class HistoryView(Protocol):
 class HistoryPresenter:
     """Keeps the newest query's answer; answers to older queries are ignored."""
 
-    def __init__(self, client: BrokerClient, view: HistoryView, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        client: BrokerClient,
+        view: HistoryView,
+        *,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._asked_at = clock()
         self._client = client
         self._view = view
         self._now = now
@@ -50,7 +62,8 @@ class HistoryPresenter:
 
     def tick(self) -> None:
         """Called now and then."""
-        if self._stale and self._query is None:
+        lost = self._clock() - self._asked_at > ANSWER_WITHIN_S
+        if self._stale and (self._query is None or lost):
             self.refresh()
 
     def search(self, text: str) -> None:
@@ -111,6 +124,7 @@ class HistoryPresenter:
 
     def _ask(self, before: int | None) -> None:
         self._stale = False
+        self._asked_at = self._clock()
         self._appending = before is not None
         self._query = send(self._client, QueryHistory(text=self.text, word=self.word, before=before, limit=PAGE))
 

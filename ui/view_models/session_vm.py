@@ -88,7 +88,7 @@ class Desk:
         self._view = view
         self.preferences = preferences
         self.worklist = Worklist(client, view, now=now, on_answer=self._on_answer, source=source, clock=clock)
-        self.history = HistoryPresenter(client, view, now=now)
+        self.history = HistoryPresenter(client, view, now=now, clock=clock)
         self.image = ImagePresenter(client, background, view, preferences, decode=decode)
         self.speech = SpeechPresenter(client, view)
         self.workers = WorkersPresenter(client, view, on_return=self._broker_returned, clock=clock)

@@ -30,9 +30,11 @@ class Button(Surface):
         trailing: str = "",
         ground: Colour | None = None,
         min_width: int = 0,
+        spread: bool = False,
     ) -> None:
+        """``spread`` puts the text at the left and the trailing icon at the right edge, as in a field."""
         self._text, self._icon_name, self._kind, self._style = text, icon, kind, style
-        self._trailing = trailing
+        self._trailing, self._spread = trailing, spread
         self._min_width = min_width
         self._command = command
         self._hovered = self._pressed = False
@@ -140,13 +142,15 @@ class Button(Surface):
         total = (
             text_width + trailing + (size if self._icon_name else 0) + (gap if self._icon_name and self._text else 0)
         )
-        x = (width - total) // 2
+        x = self.px(Space.MEDIUM) if self._spread else (width - total) // 2
         if self._icon_name:
             self.icon(self._icon_name, x + size // 2, height // 2, ink, Size.ICON)
             x += size + gap
         if self._text:
             self.text(x, height // 2, self._text, self._style, ink)
             x += text_width
+        if self._trailing and self._spread:
+            x = width - self.px(Space.MEDIUM + 12 + Space.TINY)
         if self._trailing:
             self.icon(self._trailing, x + self.px(Space.TINY + 6), height // 2, ink, 12)
 

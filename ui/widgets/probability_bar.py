@@ -43,7 +43,7 @@ def probability_bar(
         tick = max(height * 0.05, 1) * k
         canvas.rectangle((at(threshold) - tick, height * 0.16 * k, at(threshold) + tick, height * 0.84 * k), fill=line)
         if probability is not None:
-            for size, fill in ((0.46, ground), (0.38, marker), (0.16, ground)):
+            for size, fill in ((0.4, marker), (0.18, ground)):
                 _disc(canvas, at(probability), height / 2 * k, height * size * k, fill)
 
     return smooth(width, height, draw, ground)

@@ -54,7 +54,7 @@ class Sheet(ctk.CTkFrame):
         self, window: Any, *, title: str, width: int = 440, on_close: Callable[[], None] = lambda: None
     ) -> None:
         self._scrim = Scrim(window, _behind(window))
-        super().__init__(self._scrim, corner_radius=0, fg_color=Ink.PANEL)
+        super().__init__(self._scrim, corner_radius=0, fg_color=Ink.PANEL, bg_color=Ink.PANEL)
         self.bind("<Configure>", lambda _: self._scrim.redraw_soon(), add="+")
         self._on_close = on_close
         self._before = window.focus_get()
