@@ -6,8 +6,11 @@ A callback stream is aborted for that: ``sounddevice.stop`` was measured at 0.8 
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -30,11 +33,28 @@ _HEAD_S = 0.03
 _TAIL_S = 0.08
 
 _NO_LIBRARY = "PortAudio is missing, so nothing can be played. Install it: apt-get install libportaudio2."
+_CRASHES = (
+    "The sound library PortAudio cannot be used here. Check ALSA's installation: apt-get install libasound2-data."
+)
 _NO_DEVICE = "There is no sound device. Connect one, or start the sound server; captions go on meanwhile."
 
 
+@cache
+def _crash_on_loading() -> str | None:
+    """What happens to a process that loads PortAudio, tried on another once: without ALSA's files it aborts."""
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", "import sounddevice"], capture_output=True, timeout=20, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "it hangs"
+    return f"it ends the process with signal {-tried.returncode}" if tried.returncode < 0 else None
+
+
 def load_portaudio() -> ModuleType:
-    """The sounddevice module. Raises NoSoundDevice where it or its library is missing."""
+    """The sounddevice module. Raises NoSoundDevice where it or its library is missing, or crashes."""
+    if crash := _crash_on_loading():
+        raise NoSoundDevice(f"{_CRASHES} ({crash})")
     try:
         import sounddevice
     except (ImportError, OSError) as error:

@@ -92,7 +92,7 @@ class Speaker:
         self._ready: dict[tuple[str, int], Rendering] = {}
         self._asked: set[tuple[str, int]] = set()
         self._generation = 0
-        self._device_found = True
+        self._device_found = False
         self._told_no_device = False
         self._told_fault: str | None = None
 
@@ -192,7 +192,7 @@ class Speaker:
     def _can_be_heard(self, utterance: Utterance) -> bool:
         if self._is_silent:
             return False
-        if not self._device_found or self._told_no_device:
+        if not self._device_found:
             self._device_found = self._player.has_device()
         if not self._device_found:
             self._tell_no_device(NoSoundDevice("There is no sound device, so only captions appear."), utterance)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 
 from adapters.speech.engines import EngineRegistry
 from domain.messages.base import Message
+from domain.messages.imaging import ImagesClassified
 from domain.messages.speech import (
     CommandRelayed,
     ConfigureSpeech,
@@ -24,7 +26,6 @@ from domain.messages.speech import (
     UtteranceStarted,
 )
 from domain.values import Priority
-from services.runtime.settings import Settings
 from tests.audio import NullSink, null_sink, sound_server
 from tests.builders import a_request
 from tests.processes.machinery import Asker, Processes, kill
@@ -39,12 +40,10 @@ LONG = "This sentence goes on and on, so that there is time enough to stop it be
 
 
 @pytest.fixture
-def no_sound(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """ALSA without a device, whatever this machine has."""
-    config = settings.runtime_dir / "no-sound.conf"
-    config.write_text("")
-    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
-    monkeypatch.setenv("PULSE_SERVER", "unix:/nowhere")
+def no_sound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without PortAudio, as sounddevice reports it, whatever this machine has."""
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
 def start_speech(processes: Processes, asker: Asker, *arguments: str) -> subprocess.Popen[bytes]:
@@ -70,6 +69,10 @@ def outcomes(asker: Asker) -> list[str]:
     return [body.outcome for body in asker.bodies(UtteranceFinished) if isinstance(body, UtteranceFinished)]
 
 
+def until_finished(asker: Asker, count: int, what: str) -> None:
+    asker.until(lambda: len(outcomes(asker)) >= count, what)
+
+
 def configured(asker: Asker) -> SpeechConfigured:
     last = asker.bodies(SpeechConfigured)[-1]
     assert isinstance(last, SpeechConfigured)
@@ -78,10 +81,10 @@ def configured(asker: Asker) -> SpeechConfigured:
 
 def classify(asker: Asker, *probabilities: int, priority: Priority = Priority.INTERACTIVE) -> float:
     """Have images classified; when the answer came. The stand-in worker reads a probability from the first byte."""
-    asker.ask(
-        a_request(images=[bytes([p]) for p in probabilities], priority=priority).body,
-        [bytes([p]) for p in probabilities],
-    )
+    images = [bytes([probability]) for probability in probabilities]
+    request = a_request(images=images, priority=priority)
+    answer = asker.ask(request.body, images, request.header.jobid)
+    assert isinstance(answer.body, ImagesClassified), answer.body
     return time.monotonic()
 
 
@@ -105,7 +108,7 @@ class TestHeard:
             known = classify(asker, 200 + number)
             first = recording.wait_for_sound(known - 0.02)
             delays.append(first - known)
-            asker.until(lambda: len(outcomes(asker)) > number, "the end of the announcement")
+            until_finished(asker, number + 1, "the end of the announcement")
         print(f"{engine}: first sound {[f'{1000 * delay:.0f} ms' for delay in delays]} after ImagesClassified")
         assert recording.loudness_since(known) > 0.01
         assert outcomes(asker) == ["spoken"] * 3
@@ -126,7 +129,7 @@ class TestHeard:
             recording.wait_for_sound(begin)
             stopped = time.monotonic()
             asker.client.send(StopSpeaking())
-            asker.until(lambda: len(outcomes(asker)) > number, "the stop")
+            until_finished(asker, number + 1, "the stop")
             delays.append(max(0.0, recording.wait_for_silence() - stopped))
         print("silent", [f"{1000 * delay:.0f} ms" for delay in delays], "after StopSpeaking was sent")
         assert outcomes(asker) == ["stopped"] * 5
@@ -187,7 +190,7 @@ class TestHeard:
         worker = start_speech(processes, asker)
         for renderer in psutil.Process(worker.pid).children():
             renderer.kill()
-            renderer.wait(20)
+            wait_until(lambda dead=renderer: dead.status() == psutil.STATUS_ZOMBIE, what="the renderer's death")  # type: ignore[misc]
         say(asker, Speak(text="Still here."))
         asker.until(lambda: outcomes(asker), "the sentence")
         assert outcomes(asker) == ["spoken"]
@@ -204,11 +207,23 @@ class TestWithoutSound:
         asker.await_worker()
         for number in range(2):
             classify(asker, 250 + number)
-            asker.until(lambda: len(outcomes(asker)) > number, "the caption to end")
+            until_finished(asker, number + 1, "the caption to end")
         assert [body.audible for body in started(asker)] == [False, False]
         assert outcomes(asker) == ["silent", "silent"]
         failures = [body for body in asker.bodies(SpeechFailed) if isinstance(body, SpeechFailed)]
         assert [failure.code for failure in failures] == ["no_sound_device"]
+
+    def test_a_sound_library_that_crashes_does_not_take_the_worker_with_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processes: Processes, asker: Asker
+    ) -> None:
+        (tmp_path / "sounddevice.py").write_text("import os; os.abort()\n")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        processes.broker()
+        worker = start_speech(processes, asker)
+        say(asker, Speak(text="A caption."))
+        until_finished(asker, 1, "the caption to end")
+        assert outcomes(asker) == ["silent"]
+        assert worker.poll() is None
 
     def test_a_folder_is_summed_up(self, no_sound: None, processes: Processes, asker: Asker) -> None:
         processes.broker()
