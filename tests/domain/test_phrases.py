@@ -93,7 +93,7 @@ class TestVerdicts:
 
     def test_a_verdict_in_chinese(self) -> None:
         assert say_result(result(), "zh") == (
-            "这个图块疑似有肿瘤。把握较高,概率百分之94。请病理医生优先复核。仅供辅助,不作诊断。"
+            "这个图块疑似有肿瘤。把握较高，概率百分之94。请病理医生优先复核。仅供辅助，不作诊断。"
         )
 
     def test_blank_glass_is_said_to_be_glass(self) -> None:
@@ -239,7 +239,7 @@ class TestSummaries:
 
     def test_a_folder_in_chinese(self) -> None:
         assert say_summary(Tally(32, 5, 2, 0, 1), "zh") == (
-            "32张图像:5张可疑,2张无法确定,1张无法读取。仅供辅助,不作诊断。"
+            "32张图像：5张可疑，2张无法确定，1张无法读取。仅供辅助，不作诊断。"
         )
 
     def test_answers_are_counted_by_their_word(self) -> None:
@@ -271,6 +271,11 @@ class TestCatalogues:
             for form in [text] if isinstance(text, str) else text.values():
                 plain = "".join(part for part, *_ in string.Formatter().parse(form))
                 assert not any(letter in string.ascii_letters for letter in plain), key
+
+    def test_chinese_is_punctuated_as_chinese(self) -> None:
+        for key, text in CATALOGUES["zh"].items():
+            for form in [text] if isinstance(text, str) else text.values():
+                assert not any(mark in form for mark in ",:;.?!"), key
 
     def test_every_number_has_its_forms(self) -> None:
         for language in LANGUAGES:
