@@ -21,9 +21,8 @@ from domain.messages.imaging import ImagesClassified
 
 PATIENCE_S = 120
 WINDOW_NAME = "Histovox"
-OF_MAKE = frozenset(
-    ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "FILE", "CLASSIFIER", "BIND", "DATA", "ARCHITECTURE", "OUT", "ARGS", "WAYLAND_DISPLAY"]
-)
+MAKE_S_OWN = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}
+MAKEFILE_S = {"FILE", "CLASSIFIER", "BIND", "DATA", "ARCHITECTURE", "OUT", "ARGS"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,12 @@ def measure(patches: Patches, models_dir: Path, model: str | None, rounds: int) 
         name: (Figure.of([rss for rss, _ in values], "MB"), Figure.of([own for _, own in values], "MB"))
         for name, values in memory.items()
     }
-    return Startup(" ".join(_command("PATCH")), Figure.of(windows, "s"), Figure.of(verdicts, "s"), figures)
+    return Startup(
+        " ".join(_command("PATCH")).replace(" --no-print-directory", ""),
+        Figure.of(windows, "s"),
+        Figure.of(verdicts, "s"),
+        figures,
+    )
 
 
 def _command(file: str) -> list[str]:
@@ -78,7 +82,8 @@ def _once(
         command = _command(str(file))
         command[0] = sys.executable if command[0] != "make" else "make"
         # Make hands its flags and variables down; the measured make must not see those of `make bench`.
-        inherited = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+        dropped = MAKE_S_OWN | MAKEFILE_S | {"WAYLAND_DISPLAY"}
+        inherited = {name: value for name, value in os.environ.items() if name not in dropped}
         client = client_of(settings)
         log_path = settings.runtime_dir.parent / "run.log"
         with log_path.open("wb") as log:
