@@ -57,7 +57,6 @@ MESSAGES: Mapping[str, str | Mapping[str, str]] = {
     "process.speech": "speech worker",
     "process.ui": "window",
     "process.other": "process {name}",
-    "status.engine_fallback": "{wanted} did not answer, so {used} speaks.",
     "status.nothing_to_repeat": "Nothing has been said yet.",
     # --- errors: what happened, whose fault, what to do ---
     "error.subject": "{subject}: {error}",

@@ -50,7 +50,6 @@ MESSAGES: Mapping[str, str | Mapping[str, str]] = {
     "process.speech": "语音服务",
     "process.ui": "窗口",
     "process.other": "进程{name}",
-    "status.engine_fallback": "{wanted}没有响应，改用{used}。",
     "status.nothing_to_repeat": "还没有播报过内容。",
     "error.subject": "{subject}：{error}",
     "error.fault.caller": "无法分类。文件或请求有误，请检查。",
