@@ -35,7 +35,8 @@ class PiperBackend:
             self._loaded[voice] = PiperVoice.load(self._models[voice])
         chosen = self._loaded[voice]
         pace = SynthesisConfig(length_scale=NATURAL_WPM / rate_wpm)
-        chunks = list(chosen.synthesize(text, pace))
+        # Double brackets would be read as phonemes.
+        chunks = list(chosen.synthesize(text.replace("[[", "[ ["), pace))
         return b"".join(chunk.audio_int16_bytes for chunk in chunks), chosen.config.sample_rate
 
 
