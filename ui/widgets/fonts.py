@@ -100,4 +100,4 @@ def fonts_of(widget: tkinter.Misc) -> Fonts:
     known = getattr(root, "histovox_fonts", None)
     if known is None:
         known = root.histovox_fonts = Fonts(root)
-    return known  # type: ignore[no-any-return]
+    return known

@@ -84,7 +84,9 @@ class VoiceSheet(Sheet):
         return self._row
 
     def _chooser(self, command: Callable[[], None]) -> Button:
-        return Button(self.body, text="–", trailing="chevron", min_width=FIELD, spread=True, command=command, ground=Ink.PANEL)
+        return Button(
+            self.body, text="–", trailing="chevron", min_width=FIELD, spread=True, command=command, ground=Ink.PANEL
+        )
 
     def _show_engines(self) -> None:
         display = self._speech.display
