@@ -8,6 +8,7 @@ whose Mahalanobis distance exceeds nearly all of the validation patches' is flag
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -68,10 +69,15 @@ class Appearance(BaseModel):
 
     def distance(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Mahalanobis distance, shape (N,), of patches (N, P, P, 3) uint8."""
-        offset = describe(patches) - np.asarray(self.mean, np.float32)
-        squared = np.einsum("ni,ij,nj->n", offset, np.asarray(self.precision, np.float32), offset)
+        mean, precision = self._arrays
+        offset = describe(patches) - mean
+        squared = ((offset @ precision) * offset).sum(1)
         distance: NDArray[np.float32] = np.sqrt(np.maximum(squared, 0)).astype(np.float32)
         return distance
+
+    @cached_property
+    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return np.asarray(self.mean, np.float32), np.asarray(self.precision, np.float32)
 
     def is_familiar(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Whether each patch lies within the threshold, shape (N,)."""

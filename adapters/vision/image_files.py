@@ -6,9 +6,11 @@ can be broken ends in one of five errors with a sentence for the person.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import struct
+import threading
 import warnings
 from typing import Any
 
@@ -29,6 +31,9 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
 DEFAULT_MAX_PIXELS = 150_000_000
 #: Below this there is not even one nucleus to see.
 MIN_SIDE_PX = 16
+#: Above this many pixels an image is a large one.
+LARGE_PIXELS = 25_000_000
+_LARGE = threading.Lock()
 
 _MAGIC = {
     b"\x89PNG": "PNG",
@@ -90,11 +95,11 @@ class ImageFileReader:
         name = "GIF" if image.format == "GIF" else image.format or "image"
         scale, more = _scale(image), _has_more_frames(image)
         try:
-            if more:
-                image.seek(0)
-            image.load()
-            image = ImageOps.exif_transpose(image)
-            return DecodedImage(_rgb(image), scale, _notes(more))
+            with _turn(image.width * image.height):
+                if more:
+                    image.seek(0)
+                image.load()
+                return DecodedImage(_rgb(ImageOps.exif_transpose(image)), scale, _notes(more))
         except _BROKEN as error:
             raise TruncatedImage(f"This {name} file is damaged, or ends too early; export it once more.") from error
 
@@ -103,7 +108,8 @@ class ImageFileReader:
         self._check_size(*page.size)
         if page.samples > 5 * self.max_pixels:
             raise ImageTooLarge(self._too_large("This TIFF file's samples"))
-        return DecodedImage(page.pixels(), page.scale(), _notes(page.has_more_pictures()))
+        with _turn(page.samples // 3):
+            return DecodedImage(page.pixels(), page.scale(), _notes(page.has_more_pictures()))
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:
@@ -219,4 +225,10 @@ def resample(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
         return pixels
     smaller = width * height < pixels.shape[0] * pixels.shape[1]
     how = Image.Resampling.BOX if smaller and pixels.shape[1] / width > 4 else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(pixels).resize((width, height), how))
+    with _turn(pixels.shape[0] * pixels.shape[1]):
+        return np.asarray(Image.fromarray(pixels).resize((width, height), how))
+
+
+def _turn(pixels: int) -> contextlib.AbstractContextManager[object]:
+    """Large images are decoded one at a time: each briefly takes ten bytes a pixel, on every decoding thread."""
+    return _LARGE if pixels > LARGE_PIXELS else contextlib.nullcontext()

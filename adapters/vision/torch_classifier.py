@@ -85,7 +85,9 @@ class TorchClassifier:
         return margins
 
     def _moved(self, patches: NDArray[np.uint8]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(patches)).to(self._where.torch_device, non_blocking=True)
+        return torch.from_numpy(np.require(patches, requirements=["C", "W"])).to(
+            self._where.torch_device, non_blocking=True
+        )
 
     def _optimised(self, network: nn.Module) -> nn.Module:
         example = torch.zeros(1, self.patch_px, self.patch_px, 3, dtype=torch.uint8)

@@ -88,7 +88,7 @@ class Batcher:
     """
 
     def __init__(
-        self, clock: Clock, *, max_size: int = 32, max_wait_s: float = 0.03, interactive_wait_s: float = 0.005
+        self, clock: Clock, *, max_size: int = 32, max_wait_s: float = 0.06, interactive_wait_s: float = 0.005
     ) -> None:
         self._clock = clock
         self._max_size = max_size
