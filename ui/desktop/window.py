@@ -31,6 +31,7 @@ from ui.view_models.worklist_vm import ProgressDisplay
 from ui.widgets.details import Details
 from ui.widgets.fonts import prepare_fonts
 from ui.widgets.icons import icon
+from ui.widgets.native import dress_file_dialog
 from ui.widgets.paint import photo
 from ui.widgets.picture import PyramidPicture
 from ui.widgets.rule import Rule
@@ -285,6 +286,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def ask_files(self) -> None:
         """The system's dialog for files."""
+        dress_file_dialog(self, self._preferences.remembered.scaling)
         chosen = filedialog.askopenfilenames(
             parent=self,
             title="Open images",
@@ -296,6 +298,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def ask_folder(self) -> None:
         """The system's dialog for a folder."""
+        dress_file_dialog(self, self._preferences.remembered.scaling)
         chosen = filedialog.askdirectory(
             parent=self,
             title="Open a folder of images",

@@ -35,7 +35,7 @@ def test_an_image_is_opened_through_the_dialog_by_keys_and_its_verdict_is_seen(s
             return
         entry = tk.eval("set ::tk::dialog::file::__tk_filedialog(ent)")
         tk.call("focus", "-force", entry)
-        subprocess.Popen(["xdotool", "type", "--delay", "20", "opened.png\n"])
+        subprocess.Popen(["xdotool", "type", "--delay", "20", "--args", "1", "opened.png", "key", "Return"])
 
     stage.window.after(100, fill_in)
     stage.key("ctrl+o")
@@ -45,11 +45,13 @@ def test_an_image_is_opened_through_the_dialog_by_keys_and_its_verdict_is_seen(s
 
 
 def test_a_dropped_file_whose_path_has_spaces_and_accents_gets_a_verdict(stage: Stage, patch: Path) -> None:
-    source = DropSource(stage.window.update)
+    source = DropSource()
     image = stage.window.viewer
     x, y = image.winfo_rootx() + 200, image.winfo_rooty() + 200
     stage.do("mousemove", x, y)
-    source.drop(stage.window.winfo_id(), x, y, [patch])
+    dropping = threading.Thread(target=source.drop, args=(stage.window.winfo_id(), x, y, [patch]))
+    dropping.start()
+    stage.until(lambda: not dropping.is_alive(), what="the drop to end")
     stage.until(lambda: stage.verdict() == "Suspicious for tumour", what="the verdict")
     selected = stage.desk.selected
     assert selected is not None and selected.path == str(patch)
@@ -99,14 +101,15 @@ def test_the_window_lives_while_an_image_is_decoded_slowly(stage: Stage, patch: 
 
 
 def test_both_themes_draw_light_on_dark_and_dark_on_light(stage: Stage) -> None:
-    levels = {}
-    for theme in ("light", "dark"):
-        stage.window.set_theme(theme)  # type: ignore[arg-type]
-        frames = stage.window.viewer.image.frames
-        stage.until(lambda frames=frames: stage.window.viewer.image.frames > frames)  # type: ignore[misc]
-        bar = stage.shot().crop((20, 100, 240, 700)).convert("L").getcolors(256) or []
-        levels[theme] = max(bar)[1]
-    assert levels["light"] > 240 and levels["dark"] < 40
+    def ground() -> int:
+        """The commonest grey of the left panel."""
+        return max(stage.shot().crop((20, 200, 240, 700)).convert("L").getcolors(256) or [(0, 128)])[1]
+
+    stage.until(lambda: ground() > 240, what="a light panel")
+    stage.key("t")
+    stage.until(lambda: ground() < 40, what="a dark panel")
+    stage.window.set_theme("light")
+    stage.until(lambda: ground() > 240, what="a light panel again")
 
 
 def test_everything_grows_with_the_scaling(stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,10 +14,9 @@ from tests.waiting import wait_until
 
 
 class DropSource:
-    """A file manager in thirty lines. ``pump`` lets the receiving window live meanwhile."""
+    """A file manager in a few lines. It needs a thread of its own: the receiver waits for its data in mid-drop."""
 
-    def __init__(self, pump: Callable[[], None]) -> None:
-        self._pump = pump
+    def __init__(self) -> None:
         self.display = display.Display()
         self._root = self.display.screen().root
         self._window = self._root.create_window(0, 0, 1, 1, 0, X.CopyFromParent)
@@ -59,7 +58,6 @@ class DropSource:
         found: list[Any] = []
 
         def look() -> bool:
-            self._pump()
             while self.display.pending_events():
                 received = self.display.next_event()
                 if received.type == X.SelectionRequest:
