@@ -27,9 +27,10 @@ check-static: ## The same without the tests
 	@scripts/setup.sh dev
 	@$(python) scripts/check.py
 
-generate: ## Write the documents that are made from the code (docs/asyncapi.json)
+generate: ## Write the documents that are made from the code and the cards (docs/asyncapi.json, docs/models.md)
 	@scripts/setup.sh dev
 	@$(python) scripts/make_asyncapi.py
+	@$(python) scripts/make_model_docs.py
 
 format: ## Format the source and mend what the linter can mend
 	@scripts/setup.sh dev

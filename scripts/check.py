@@ -19,7 +19,8 @@ CHECKS: tuple[tuple[str, list[str], str], ...] = (
     ("lint", [str(BIN / "ruff"), "check", "--quiet", "."], "make format mends some of it"),
     ("types", [str(BIN / "mypy")], ""),
     ("import contracts", [str(BIN / "lint-imports"), "--no-cache"], "CONTRIBUTING.md says what may import what"),
-    ("generated documents", [sys.executable, "scripts/make_asyncapi.py", "--check"], "make generate"),
+    ("protocol description", [sys.executable, "scripts/make_asyncapi.py", "--check"], "make generate"),
+    ("model documents", [sys.executable, "scripts/make_model_docs.py", "--check"], "make generate"),
 )
 
 
