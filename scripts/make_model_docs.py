@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from adapters.vision.package import PackageSummary, list_packages  # noqa: E402
-from adapters.vision.package_format import Evaluation, ModelCard  # noqa: E402
+from adapters.vision.package import PackageSummary, list_packages
+from adapters.vision.package_format import Evaluation, ModelCard
 
 PAGE = ROOT / "docs" / "models.md"
 README = ROOT / "README.md"
@@ -64,8 +64,8 @@ def _table(packages: list[PackageSummary], default: str) -> str:
 
 def _page(packages: list[PackageSummary], default: str) -> str:
     head = (
-        "# Models\n\nMade by `scripts/make_model_docs.py` from the packages' cards. `histovox models show NAME` prints one in\n"
-        "the terminal, `histovox models verify` checks the files.\n\n"
+        "# Models\n\nMade by `scripts/make_model_docs.py` from the packages' cards. `histovox models show NAME` prints one\n"
+        "in the terminal, `histovox models verify` checks the files.\n\n"
     )
     return head + _table(packages, default) + "\n" + "".join(_section(package) for package in packages)
 
@@ -83,8 +83,8 @@ def _section(package: PackageSummary) -> str:
         "Recipe": ", ".join(f"{phase['epochs']} epochs on {phase['crop_px']} px" for phase in training.recipe["phases"])
         + f"; batch {training.recipe['batch_size']}, AdamW {training.recipe['learning_rate']:g}; "
         "symmetries, stain, brightness, scale, blur and JPEG augmentation; averaged weights (EMA)",
-        "Evaluated on": f"{evaluation.protocol} (n = {evaluation.n:,}); nothing was chosen on them but the operating point",
-        "Sensitivity / specificity at 0.5, uncalibrated": f"{evaluation.sensitivity:.3f} / {evaluation.specificity:.3f}",
+        "Evaluated on": f"{evaluation.protocol} (n = {evaluation.n:,}); only the operating point was chosen on them",
+        "Sensitivity / specificity at 0.5, raw": f"{evaluation.sensitivity:.3f} / {evaluation.specificity:.3f}",
         "Operating point": f"temperature {point.temperature:g}, bias {point.bias:g}, threshold {point.threshold:g}, "
         f"uncertain from {point.band[0]:g} to {point.band[1]:g}",
         "Chosen": card.operating_point_protocol,
