@@ -1,7 +1,7 @@
 """``python scripts/screenshots.py [--out docs/pictures] [--image PATH …] [--only NAME]``: pictures of the real window.
 
-The window is the product's own; the broker behind it is scripted, so that the pictures do not depend on a model's
-mood. Needs a display (``xvfb-run -s "-screen 0 1600x1000x24"`` gives one).
+The window is the product's own. Without ``--real`` the broker behind it is scripted: such verdicts say nothing about
+tissue and are for looking at the window only. Needs a display (``xvfb-run -s "-screen 0 1600x1000x24"`` gives one).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from domain.messages.jobs import HistoryEntry, HistoryListed, JobAccepted, OpenJ
 from domain.messages.speech import QuerySpeech, SpeechConfigured, UtteranceStarted, Voice
 from domain.messages.workers import QueryStatus, StatusReported, WorkerReady, WorkerStatus
 from domain.phrases import SHORT_DISCLAIMER
+from domain.ports import BrokerClient
 from domain.values import (
     HeatMapGrid,
     ImageResult,
@@ -228,13 +229,25 @@ SPEECH = SpeechConfigured(
 )
 
 
+def running_broker() -> BrokerClient:
+    """The broker of the Histovox that runs with this environment's settings."""
+    from adapters.bus.client import ZmqBrokerClient
+    from services.runtime.settings import load_settings
+
+    settings = load_settings()
+    return ZmqBrokerClient(
+        settings.jobs_endpoint, settings.events_endpoint, session=settings.session, source="screenshots"
+    )
+
+
 class Stage:
     """One window on a scripted broker."""
 
-    def __init__(self, folder: Path, *, theme: str, scaling: float, size: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, *, theme: str, scaling: float, size: tuple[int, int], real: bool = False) -> None:
         remembered = {"theme": theme, "scaling": scaling, "geometry": f"{size[0]}x{size[1]}+0+0"}
         (folder / "desktop.json").write_text(json.dumps(remembered))
-        self.client = ScriptedBroker()
+        self.scripted = None if real else ScriptedBroker()
+        self.client: BrokerClient = self.scripted or running_broker()
         preferences = Preferences(folder)
         self.window = Window(preferences, sample=lambda: None, disclaimer=SHORT_DISCLAIMER)
         background = Threads()
@@ -254,7 +267,7 @@ class Stage:
         self.desk.start()
         pump.start()
 
-    def until(self, done: Callable[[], bool], seconds: float = 20) -> None:
+    def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
         """Let the window live until something is so, and a little longer."""
         deadline = time.monotonic() + seconds
         settled = 0
@@ -277,6 +290,7 @@ class Stage:
     def close(self) -> None:
         """Take the window away."""
         self.pump.stop()
+        self.client.close()
         self.window.destroy()
         # Tk's pictures want to be freed in this thread, not by a collection in the next window's threads.
         gc.collect()
@@ -318,27 +332,30 @@ def remember(client: ScriptedBroker, paths: Sequence[Path]) -> None:
 def scenes(stage: Stage, paths: list[Path]) -> Iterator[str]:
     """Bring the window into one state after another."""
     yield "empty"
-    stage.client.history.clear()
-    remember(stage.client, paths)
+    if stage.scripted:
+        stage.scripted.history.clear()
+        remember(stage.scripted, paths)
     stage.desk.open(paths)
     stage.until(lambda: not stage.desk.worklist.busy and bool(stage.desk.worklist.ordered()))
     largest = max(stage.desk.worklist.ordered(), key=lambda e: e.result.width_px if e.result else 0)
     stage.desk.select(largest.key)
     said = "Suspicious for tumour, 97 per cent. Please have it reviewed by a pathologist. An aid, not a diagnosis."
-    stage.client.event(UtteranceStarted(utterance_id="u", text=said, audible=True))
+    if stage.scripted:
+        stage.scripted.event(UtteranceStarted(utterance_id="u", text=said, audible=True))
     stage.until(lambda: stage.window.viewer.image.viewport is not None)
     yield "heat-map"
     stage.desk.image.toggle_heat_map()
     stage.desk.image.toggle_attention()
     stage.desk.image.focus_region(1)
-    stage.until(lambda: bool(stage.window.viewer.image.viewport))
+    stage.until(lambda: any(overlay.kind == "attention" for overlay in stage.window.viewer.image._overlays))
     yield "grad-cam"
     stage.desk.image.toggle_attention()
     stage.desk.image.toggle_heat_map()
-    small = next(e for e in stage.desk.worklist.ordered() if e.result and e.result.patches == 1)
-    stage.desk.select(small.key)
-    stage.until(lambda: stage.window.viewer.image.viewport is not None)
-    yield "patch"
+    small = next((e for e in stage.desk.worklist.ordered() if e.result and e.result.patches == 1), None)
+    if small:
+        stage.desk.select(small.key)
+        stage.until(lambda: stage.window.viewer.image.viewport is not None)
+        yield "patch"
     failed = next((e for e in stage.desk.worklist.ordered() if e.failure), None)
     if failed:
         stage.desk.select(failed.key)
@@ -378,6 +395,7 @@ def main() -> int:
     parser.add_argument("--theme", nargs="*", default=["light", "dark"])
     parser.add_argument("--scaling", nargs="*", type=float, default=[1.0, 1.5])
     parser.add_argument("--size", default="1280x800")
+    parser.add_argument("--real", action="store_true", help="on the Histovox that runs, not on a scripted broker")
     chosen = parser.parse_args()
     width, height = (int(part) for part in chosen.size.split("x"))
     with tempfile.TemporaryDirectory() as name:
@@ -386,7 +404,7 @@ def main() -> int:
         for theme in chosen.theme:
             for scaling in chosen.scaling:
                 size = (round(width * scaling), round(height * scaling))
-                stage = Stage(folder, theme=theme, scaling=scaling, size=size)
+                stage = Stage(folder, theme=theme, scaling=scaling, size=size, real=chosen.real)
                 for scene in scenes(stage, paths):
                     if not chosen.only or scene in chosen.only:
                         suffix = "" if scaling == 1.0 else f"@{scaling:g}x"
