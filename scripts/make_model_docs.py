@@ -64,8 +64,8 @@ def _table(packages: list[PackageSummary], default: str) -> str:
 
 def _page(packages: list[PackageSummary], default: str) -> str:
     head = (
-        "# Models\n\nMade by `scripts/make_model_docs.py` from the packages' cards. `histovox models show NAME` prints\n"
-        "one in the terminal, `histovox models verify` checks the files.\n\n"
+        "# Models\n\nMade by `scripts/make_model_docs.py` from the packages' cards. `histovox models show NAME` \n"
+        "prints one in the terminal, `histovox models verify` checks the files.\n\n"
     )
     return head + _table(packages, default) + "\n" + "".join(_section(package) for package in packages)
 
