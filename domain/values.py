@@ -109,6 +109,7 @@ class Note(Value):
         "uncalibrated",
         "upsampled",
         "patches_thinned",
+        "worst_of_many",
         "first_page_only",
         "cpu_fallback",
     ]

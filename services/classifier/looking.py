@@ -118,7 +118,13 @@ def conclude(
         regions=_worst_regions(field, probabilities) if scored else (),
         patches=len(margins),
         heat_map=field.plan.heat_map() if many else None,
-        notes=(*field.plan.notes, *field.notes, *_domain_notes(field, probabilities), *_trust(verdict), *notes),
+        notes=(
+            *field.plan.notes,
+            *field.notes,
+            *_domain_notes(field, probabilities, point.threshold),
+            *_trust(verdict),
+            *notes,
+        ),
         device=classifier.device,
         seconds=seconds,
     )
@@ -166,7 +172,7 @@ def _heat(field: Field, probabilities: NDArray[np.float64]) -> bytes:
     return cells.tobytes()
 
 
-def _domain_notes(field: Field, probabilities: NDArray[np.float64]) -> tuple[Note, ...]:
+def _domain_notes(field: Field, probabilities: NDArray[np.float64], threshold: float) -> tuple[Note, ...]:
     if not len(field.tissue):
         return (Note(code="mostly_glass", message="This is blank glass: there is no tissue to judge."),)
     if not field.worth_scoring:
@@ -179,7 +185,19 @@ def _domain_notes(field: Field, probabilities: NDArray[np.float64]) -> tuple[Not
     if not field.familiar[int(probabilities.argmax())]:
         text = "The most suspicious region does not look like the stained tissue that the model knows."
         notes.append(Note(code="out_of_domain", message=text))
+    if len(probabilities) > 1:
+        notes.append(_worst_of_many(probabilities, threshold))
     return tuple(notes)
+
+
+def _worst_of_many(probabilities: NDArray[np.float64], threshold: float) -> Note:
+    reached = int((probabilities >= threshold).sum())
+    text = (
+        f"{reached:,} of {len(probabilities):,} patches reach the threshold, and the worst one decides. "
+        "The model was validated on single patches: over many, or in tissue that it was not trained on, "
+        "false alarms are likelier."
+    )
+    return Note(code="worst_of_many", message=text)
 
 
 def _trust(verdict: Verdict) -> tuple[Note, ...]:

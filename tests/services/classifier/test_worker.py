@@ -152,6 +152,15 @@ def test_the_heat_map_shows_where_and_leaves_out_glass(worker: WorkerAtWork) -> 
     assert result(answer).patches == int((cells < 255).sum())
 
 
+def test_a_verdict_picked_from_many_patches_says_how_many_agree(worker: WorkerAtWork) -> None:
+    worker.start(reader=Mosaic())
+    found = result(worker.answers([b"mosaic"])[0])
+    (note,) = (note for note in found.notes if note.code == "worst_of_many")
+    cells = np.frombuffer(worker.line.sent_bodies(ImagesClassified)[0].buffers[0], np.uint8)
+    suspicious = int((cells[cells < 255] >= found.verdict.threshold * 254).sum())
+    assert note.message.startswith(f"{suspicious} of {found.patches} patches reach the threshold")
+
+
 def test_a_picture_that_is_mostly_unfamiliar_is_flagged(worker: WorkerAtWork) -> None:
     worker.start(reader=Mosaic(green_from=300))
     (answer,) = worker.answers([b"mosaic"])
