@@ -343,7 +343,7 @@ def scenes(stage: Stage, paths: list[Path]) -> Iterator[str]:
     if stage.scripted:
         stage.scripted.event(UtteranceStarted(utterance_id="u", text=said, audible=True))
     stage.until(lambda: stage.window.viewer.image.viewport is not None)
-    yield "heat-map"
+    yield "region"
     stage.desk.image.toggle_heat_map()
     stage.desk.image.toggle_attention()
     stage.desk.image.focus_region(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from domain.errors import NoSoundDevice
 from domain.messages.envelope import Envelope
 from domain.messages.speech import (
     ConfigureSpeech,
@@ -20,6 +21,9 @@ from domain.messages.speech import (
 )
 from domain.ports import BrokerClient
 from ui.view_models.outgoing import send
+
+#: Troubles that last: told once, not at every sentence.
+LASTING = frozenset({NoSoundDevice.code})
 
 Announcements = Literal["all", "suspicious", "summary", "none"]
 
@@ -86,6 +90,7 @@ class SpeechPresenter:
         self._client = client
         self._view = view
         self._utterance: str | None = None
+        self._told: set[str] = set()
         self.display = SpeechDisplay(present=False)
         self.caption = Caption("", False, False)
 
@@ -107,6 +112,8 @@ class SpeechPresenter:
                 present=True, **{name: getattr(body, name) for name in type(body).model_fields}
             )
             self._view.show_speech(self.display)
+            if body.has_sound_device:
+                self._told.discard(NoSoundDevice.code)
         elif isinstance(body, UtteranceStarted):
             self._utterance = body.utterance_id
             self._say(Caption(body.text, speaking=True, audible=body.audible))
@@ -114,7 +121,10 @@ class SpeechPresenter:
             if body.utterance_id == self._utterance:
                 self._say(Caption(self.caption.text, speaking=False, audible=self.caption.audible))
         elif isinstance(body, SpeechFailed):
-            self._view.notify("warning", body.message)
+            # A missing sound device fails every sentence; the status bar goes on saying so.
+            if body.code not in self._told:
+                self._view.notify("warning", body.message)
+            self._told.update({body.code} & LASTING)
         else:
             return False
         return True

@@ -150,13 +150,15 @@ class ImageView(Surface):
         frame = picture.render(view, rgb(self.ground))
         for overlay in self._overlays:
             lay_over(frame, view, overlay, self._opacity)
-        plates = self._plates(view)
-        _darken(frame, [plate for plate, _ in plates], self.px(6))
-        for _, paint in plates:
-            paint(frame)
         self.picture(frame, 0, 0)
         for region in self._regions:
             self._draw_region(view, region)
+        # Scale bar and legend lie above the outlines.
+        plates = self._plates(view)
+        _darken(frame, [plate for plate, _ in plates], self.px(6))
+        for plate, paint in plates:
+            paint(frame)
+            self.picture(frame.crop(plate), plate[0], plate[1])
         self._draw_plate_texts(view)
 
     def _draw_region(self, view: Viewport, marked: MarkedRegion) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ui.theme import Ink, Radius, Space, Tone, Tones, Type
+from ui.theme import Ink, Size, Space, Tone, Tones, Type
 from ui.widgets.paint import rounded
 from ui.widgets.surface import Surface
 
@@ -44,11 +44,11 @@ class Toast(Surface):
         return self.px(WIDTH - 44 - Space.LARGE)
 
     def draw(self) -> None:
-        """A card with a coloured sign."""
+        """A card with a coloured sign; square, because what lies behind its corners is any picture."""
         width, height = self.canvas.winfo_width(), self.canvas.winfo_height()
         tone, name = _TONES[self._kind]
         card, line = self.colour(Ink.PANEL), self.colour(Ink.LINE_STRONG)
-        self.picture(rounded(width, height, self.px(Radius.CARD), card, self.ground, line, max(self.scale, 1.0)), 0, 0)
+        self.picture(rounded(width, height, 0, card, card, line, max(self.scale, 1.0)), 0, 0)
         self.icon(name, self.px(24), height // 2, tone.ink, 18)
         self.text(self.px(44), height // 2, self.words, Type.SMALL, Ink.TEXT, width=self._text_width())
 
@@ -59,7 +59,7 @@ class Toast(Surface):
 
 
 class Toasts:
-    """At most a few, above one another at the bottom of a widget."""
+    """At most a few, below one another at the top of a widget, where neither legend nor scale bar is."""
 
     def __init__(self, host: Any) -> None:
         self._host = host
@@ -86,8 +86,8 @@ class Toasts:
             self._arrange()
 
     def _arrange(self) -> None:
-        y = -Space.LARGE
-        for toast in reversed(self._shown):
-            toast.place(relx=0.5, rely=1.0, y=y, anchor="s")
+        y = Size.TOOL_BAR + Space.MEDIUM
+        for toast in self._shown:
+            toast.place(relx=0.5, rely=0.0, y=y, anchor="n")
             toast.lift()
-            y -= int(toast.cget("height")) + Space.SMALL
+            y += int(toast.cget("height")) + Space.SMALL

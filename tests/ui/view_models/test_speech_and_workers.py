@@ -66,6 +66,16 @@ def test_a_voice_that_fails_says_why(client: FakeBrokerClient, speech: SpeechPre
     view.notify.assert_called_once_with("warning", "The voice crashed.")
 
 
+def test_a_missing_sound_device_is_told_once_not_at_every_sentence(
+    client: FakeBrokerClient, speech: SpeechPresenter
+) -> None:
+    for _ in range(3):
+        speech.handle(client.event(SpeechFailed(code="no_sound_device", message="No sound device.", fault="ours")))
+    view = speech._view
+    assert isinstance(view, MagicMock)
+    view.notify.assert_called_once_with("warning", "No sound device.")
+
+
 def workers(client: FakeBrokerClient, time: Time) -> tuple[WorkersPresenter, MagicMock]:
     view = MagicMock(spec=WorkersView)
     return WorkersPresenter(client, view, on_return=MagicMock(), clock=time), view
