@@ -49,7 +49,7 @@ class ImageReader(Protocol):
     def decode(self, data: Buffer) -> DecodedImage:
         """Decode any supported format.
 
-        Raises: EmptyFile, NotAnImage, TruncatedImage, ImageTooLarge, ImageTooSmall (all CallerError).
+        Raises: EmptyFile, NotAnImage, TruncatedImage, ImageTooLarge, ImageTooSmall (all CallerError), OutOfMemory.
         """
         ...
 
@@ -244,6 +244,10 @@ class Journal(Protocol):
 
     def forget(self, serials: Sequence[int], everything: bool) -> int:
         """Remove answered results; returns how many."""
+        ...
+
+    def tidy(self) -> None:
+        """Leave no trace of what was deleted, and give its space back. Takes a moment: for when nothing is open."""
         ...
 
     def close(self) -> None:

@@ -49,13 +49,42 @@ MIGRATIONS: Final = (
 )
 
 
+class OtherTables(Exception):
+    """The file holds tables that no release of this program made."""
+
+
 def migrate(database: sqlite3.Connection) -> None:
-    """Bring the tables to this version. Raises ConfigurationError for a journal that a newer version wrote."""
+    """Bring the tables to this version.
+
+    Raises ConfigurationError for a journal that a newer version wrote, OtherTables for one that none did.
+    """
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise ConfigurationError(
             f"The journal was written by a newer Histovox (format {version}, this one knows {len(MIGRATIONS)}); "
             "update Histovox or choose another HISTOVOX_DATA_DIR."
         )
+    if version == 0 and _layout(database):
+        raise OtherTables
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         database.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+    if _layout(database) != _own_layout():
+        raise OtherTables
+
+
+def _own_layout() -> list[tuple[str, str]]:
+    fresh = sqlite3.connect(":memory:")
+    try:
+        for script in MIGRATIONS:
+            fresh.executescript(script)
+        return _layout(fresh)
+    finally:
+        fresh.close()
+
+
+def _layout(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Tables and their columns."""
+    return database.execute(
+        "SELECT tables.name, columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns "
+        "WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 1, 2"
+    ).fetchall()

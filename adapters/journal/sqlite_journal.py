@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from adapters.journal.opening import open_journal
-from domain.errors import JournalFailed
+from adapters.journal.opening import open_journal, tidy
+from domain.errors import HistovoxError, JournalFailed
 from domain.messages.base import Message
 from domain.messages.bodies import body_class
 from domain.messages.envelope import Buffer, Envelope, Header
 from domain.messages.imaging import ClassifyImages, ImagesClassified
-from domain.messages.jobs import HistoryEntry, OpenJob
+from domain.messages.jobs import HistoryEntry, JobFailed, OpenJob
 from domain.ports import Clock, JournalledJob
 from domain.values import ImageResult, Priority, VerdictWord
 
+log = logging.getLogger(__name__)
+
+#: What reading a row raises that another version, or a damaged disk, has written.
+UNREADABLE = (ValueError, HistovoxError)
 #: Answers that are kept so that a repeated job id gets the stored one.
 ANSWERS_KEPT = 5000
 
@@ -50,7 +55,11 @@ class SqliteJournal:
             row = database.execute(
                 "SELECT answer_header, answer_body FROM jobs WHERE id = ? AND state = 'answered'", (job_id,)
             ).fetchone()
-            return self._envelope(job_id, "answer", *row) if row else None
+            try:
+                return self._envelope(job_id, "answer", *row) if row else None
+            except UNREADABLE as error:
+                log.error("the stored answer to %s cannot be read (%s)", job_id, type(error).__name__)
+                raise JournalFailed("This job was answered, but its stored answer cannot be read; ask anew.") from None
 
     def lease(self, job_id: str) -> int:
         with self._reading() as database:
@@ -80,12 +89,9 @@ class SqliteJournal:
         with self._transaction() as database:
             database.execute("UPDATE jobs SET state = 'queued' WHERE state = 'leased'")
             rows = database.execute(
-                "SELECT id, header, body, attempt FROM jobs WHERE state <> 'answered' ORDER BY rank, arrival"
+                "SELECT id, session, header, body, attempt FROM jobs WHERE state <> 'answered' ORDER BY rank, arrival"
             ).fetchall()
-            return [
-                JournalledJob(self._envelope(job_id, "request", header, body), attempt)
-                for job_id, header, body, attempt in rows
-            ]
+            return [job for row in rows if (job := self._taken_up(*row))]
 
     def open_jobs(self, session: str) -> tuple[OpenJob, ...]:
         with self._reading() as database:
@@ -102,7 +108,8 @@ class SqliteJournal:
                 "ORDER BY serial DESC LIMIT 1",
                 (sha256, fingerprint, um_per_px),
             ).fetchone()
-        return (ImageResult.model_validate_json(row[0]), row[1]) if row else None
+        result = _result(row[0]) if row else None
+        return (result, row[1]) if result else None
 
     def history(
         self, *, text: str, word: VerdictWord | None, before: int | None, limit: int
@@ -115,20 +122,23 @@ class SqliteJournal:
                 "AND (? IS NULL OR serial < ?) ORDER BY serial DESC LIMIT ?",
                 (*values, before, before, limit),
             ).fetchall()
-        return [(_entry(serial, at, result), heat_map) for serial, at, result, heat_map in rows], total
+        entries = [(_entry(serial, at, result), heat_map) for serial, at, result, heat_map in rows]
+        return [(entry, heat_map) for entry, heat_map in entries if entry], total
 
     def forget(self, serials: Sequence[int], everything: bool) -> int:
-        with self._transaction(secure=True) as database:
+        with self._transaction() as database:
             if everything:
                 database.execute("DELETE FROM jobs WHERE state = 'answered'")
                 removed = database.execute("DELETE FROM results WHERE superseded = 0").rowcount
                 database.execute("DELETE FROM results")
             else:
                 removed = sum(self._forget_one(serial) for serial in serials)
-        with self._reading() as database:
-            # Deleted rows may still lie in the write-ahead log.
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.tidy()
         return removed
+
+    def tidy(self) -> None:
+        with self._reading() as database:
+            tidy(database)
 
     def close(self) -> None:
         self._database.close()
@@ -145,6 +155,22 @@ class SqliteJournal:
         database.execute(jobs, (serial,))
         gone = f"DELETE FROM results WHERE serial IN ({same.format('old.serial')})"
         return 1 if database.execute(gone, (serial,)).rowcount else 0
+
+    def _taken_up(self, job_id: str, session: str, header: str, body: str, attempt: int) -> JournalledJob | None:
+        """An open job; one that cannot be read any more is answered with that, for it was promised an answer."""
+        try:
+            return JournalledJob(self._envelope(job_id, "request", header, body), attempt)
+        except UNREADABLE as error:
+            log.error("the open job %s cannot be read (%s); it is given up", job_id, type(error).__name__)
+        told = "The journal kept this job, but this version cannot read it. Send it again."
+        failed = JobFailed(code=JournalFailed.code, message=told, fault=JournalFailed.fault)
+        answer = Envelope.of(failed, source="broker", session=session, jobid=job_id)
+        self._database.execute(
+            "UPDATE jobs SET state = 'answered', body = '', answer_header = ?, answer_body = ? WHERE id = ?",
+            (answer.header.model_dump_json(), failed.model_dump_json(), job_id),
+        )
+        self._database.execute("DELETE FROM buffers WHERE job_id = ?", (job_id,))
+        return None
 
     def _store_buffers(self, job_id: str | None, part: str, buffers: Iterable[Buffer]) -> None:
         if data := b"".join(buffers):
@@ -180,7 +206,10 @@ class SqliteJournal:
         row = self._database.execute(
             "SELECT data FROM buffers WHERE job_id = ? AND part = ?", (job_id, part)
         ).fetchone()
-        return Envelope(header, body, tuple(_split(row[0] if row else b"", body.expected_buffer_sizes())))
+        data, sizes = row[0] if row else b"", body.expected_buffer_sizes()
+        if len(data) != sum(sizes):
+            raise ValueError(f"{len(data)} bytes where {sum(sizes)} are announced")
+        return Envelope(header, body, tuple(_split(data, sizes)))
 
     def _drop_old_answers(self) -> None:
         with self._transaction() as database:
@@ -191,11 +220,9 @@ class SqliteJournal:
             )
 
     @contextmanager
-    def _transaction(self, *, secure: bool = False) -> Iterator[sqlite3.Connection]:
-        """All or nothing; ``secure`` overwrites what is deleted."""
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing."""
         with self._reading() as database:
-            if secure:
-                database.execute("PRAGMA secure_delete = ON").fetchall()
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database
@@ -204,9 +231,6 @@ class SqliteJournal:
                 raise
             else:
                 database.execute("COMMIT")
-            finally:
-                if secure:
-                    database.execute("PRAGMA secure_delete = OFF").fetchall()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -223,8 +247,18 @@ def _condition(text: str, word: VerdictWord | None) -> tuple[str, tuple[str | No
     return matches, (pattern, pattern, chosen, chosen)
 
 
-def _entry(serial: int, answered_at: str, result: str) -> HistoryEntry:
-    return HistoryEntry(serial=serial, answered_at=answered_at, result=ImageResult.model_validate_json(result))
+def _entry(serial: int, answered_at: str, result: str) -> HistoryEntry | None:
+    known = _result(result)
+    return HistoryEntry(serial=serial, answered_at=answered_at, result=known) if known else None
+
+
+def _result(stored: str) -> ImageResult | None:
+    """None for a result that this version cannot read: it is left out rather than hiding all the others."""
+    try:
+        return ImageResult.model_validate_json(stored)
+    except ValueError:
+        log.error("a stored result cannot be read by this version; it is left out")
+        return None
 
 
 def _split(data: bytes, sizes: Iterable[int]) -> Iterator[bytes]:

@@ -47,6 +47,7 @@ class FakeJournal:
         self.jobs: dict[str, _Job] = {}
         self.rows: list[_Row] = []
         self.closed = False
+        self.tidied = 0
         self._clock = clock
         self._serials = itertools.count(1)
 
@@ -126,6 +127,9 @@ class FakeJournal:
         if everything:
             self.jobs = {job_id: job for job_id, job in self.jobs.items() if job.answer is None}
         return len(chosen)
+
+    def tidy(self) -> None:
+        self.tidied += 1
 
     def close(self) -> None:
         self.closed = True

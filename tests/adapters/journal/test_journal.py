@@ -295,3 +295,74 @@ def test_a_full_disk_is_our_fault_and_leaves_the_journal_usable(open_journal: Ca
     assert journal.unanswered() == []
     database.execute("PRAGMA max_page_count = 1000000")
     assert journal.accept(a_request("big", [bytes(500_000)]))
+
+
+def test_answered_images_and_their_names_are_overwritten_on_disk(
+    open_journal: Callable[[], SqliteJournal], path: Path
+) -> None:
+    journal = open_journal()
+    request = a_request("j", [b"confidential-pixels" * 2000])
+    journal.accept(request)
+    journal.finish("j", an_answer(request))
+    journal.tidy()
+    on_disk = b"".join(part.read_bytes() for part in path.parent.iterdir())
+    assert b"confidential-pixels" not in on_disk
+
+
+def altered(path: Path, statement: str) -> None:
+    database = sqlite3.connect(path)
+    database.executescript(statement)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "made_otherwise",
+    [
+        "CREATE TABLE jobs (id TEXT); PRAGMA user_version = 0",
+        "CREATE TABLE jobs (id TEXT); PRAGMA user_version = 1",
+        "CREATE TABLE recipes (name TEXT)",
+    ],
+)
+def test_a_journal_with_other_tables_is_moved_aside_and_said_so(
+    open_journal: Callable[[], SqliteJournal], path: Path, made_otherwise: str
+) -> None:
+    path.parent.mkdir()
+    altered(path, made_otherwise)
+    journal = open_journal()
+    assert journal.notice is not None
+    assert "moved to" in journal.notice
+    assert len(list(path.parent.glob("*.other-*"))) == 1
+    assert journal.accept(a_request("j"))
+
+
+@pytest.mark.parametrize("damage", ["UPDATE jobs SET body = '{}'", "DELETE FROM buffers"])
+def test_an_open_job_that_cannot_be_read_any_more_is_answered_with_that(
+    open_journal: Callable[[], SqliteJournal], path: Path, damage: str
+) -> None:
+    journal = open_journal()
+    journal.accept(a_request("j", session="s7"))
+    journal.close()
+    altered(path, damage)
+    journal = open_journal()
+    assert journal.unanswered() == []
+    answer = journal.answer_of("j")
+    assert answer is not None
+    assert isinstance(answer.body, JobFailed)
+    assert (answer.body.code, answer.header.session, answer.header.jobid) == ("journal_failed", "s7", "j")
+
+
+def test_a_result_that_cannot_be_read_any_more_hides_no_other(
+    open_journal: Callable[[], SqliteJournal], path: Path
+) -> None:
+    journal = open_journal()
+    answered(journal, "old.png", data=b"old")
+    answered(journal, "new.png", data=b"new")
+    fingerprint = a_model().fingerprint
+    journal.close()
+    altered(path, "UPDATE results SET result = '{}' WHERE name = 'old.png'; UPDATE jobs SET answer_body = '{}'")
+    journal = open_journal()
+    assert everything(journal) == ["new.png"]
+    assert journal.known_result(an_item(b"old").sha256, fingerprint, None) is None
+    (job_id,) = journal._database.execute("SELECT id FROM jobs").fetchone()
+    with pytest.raises(JournalFailed, match="cannot be read"):
+        journal.answer_of(job_id)
