@@ -11,9 +11,9 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Value(BaseModel):
-    """Frozen, and closed to fields that it does not know."""
+    """Frozen, and closed to fields that it does not know and to numbers that are none (NaN, infinity)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Priority(StrEnum):

@@ -159,8 +159,10 @@ class BrokerSockets:
 
     @staticmethod
     def _subscribed(listener: Listener, scope: str, *, came: bool) -> None:
+        session = scope.removeprefix(SPEECH_PREFIX)
+        if not codec.is_scope(session):
+            return  # a subscription of somebody else's making; nothing is ever published under it
         if scope.startswith(SPEECH_PREFIX):
-            session = scope.removeprefix(SPEECH_PREFIX)
             (listener.speech_came if came else listener.speech_left)(session)
         elif came:
             listener.session_came(scope)

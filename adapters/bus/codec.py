@@ -65,7 +65,7 @@ def decode_header(frames: Sequence[Buffer]) -> Header:
         header = Header.model_validate_json(bytes(frames[1]))
     except ValidationError as error:
         raise MalformedFrame(f"The header is wrong: {_first_problem(error)}.") from None
-    if not _SESSION.fullmatch(header.session):
+    if not is_scope(header.session):
         raise MalformedFrame("The header's session may hold letters, digits, '-' and '_' only.")
     return header
 
@@ -88,6 +88,11 @@ def topic(scope: str, type_name: str) -> bytes:
 def subscription(scope: str) -> bytes:
     """The prefix of all topics of a scope: a session, ``*`` (everybody) or ``speech:<session>``."""
     return f"{scope}|".encode()
+
+
+def is_scope(session: str) -> bool:
+    """Whether a header may name this session."""
+    return bool(_SESSION.fullmatch(session))
 
 
 def speech_scope(session: str) -> str:

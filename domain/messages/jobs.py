@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from domain.errors import Fault
 from domain.messages.base import Message
 from domain.values import ImageResult, Value, VerdictWord
+
+#: Of an entry of the history, as the journal counts them.
+Serial = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class JobAccepted(Message):
@@ -70,7 +73,7 @@ class QueryHistory(Message):
     text: str = Field(default="", max_length=200)
     """Part of a file's name or path; empty: all."""
     word: VerdictWord | None = None
-    before: int | None = None
+    before: Serial | None = None
     """Only entries older than this ``serial``, for paging."""
     limit: int = Field(default=100, ge=1, le=500)
 
@@ -78,7 +81,7 @@ class QueryHistory(Message):
 class HistoryEntry(Value):
     """One answered image in the journal."""
 
-    serial: int
+    serial: Serial
     """Grows with time."""
     answered_at: str
     """RFC 3339, UTC."""
@@ -102,7 +105,7 @@ class HistoryListed(Message):
 class ForgetHistory(Message):
     """Client → broker: remove entries from the journal. Answered by ``HistoryForgotten``."""
 
-    serials: tuple[int, ...] = ()
+    serials: tuple[Serial, ...] = ()
     everything: bool = False
 
 

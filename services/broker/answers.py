@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from domain.errors import MalformedFrame
 from domain.messages.base import Message
@@ -27,10 +28,11 @@ def final(job: Job, body: Message, buffers: Sequence[Buffer] = ()) -> Envelope:
     return Envelope(answer.header.model_copy(update={"attempt": job.attempt}), body, answer.buffers)
 
 
-def repeated(answer: Envelope, request: Envelope) -> Envelope:
-    """A stored answer for one who asks again."""
-    again = request.answer(answer.body, source=SOURCE, buffers=answer.buffers)
-    return Envelope(again.header.model_copy(update={"attempt": answer.header.attempt}), answer.body, answer.buffers)
+def repeated(answer: Envelope, request_id: str) -> Envelope:
+    """The same answer for another request for the same job."""
+    header = answer.header
+    fresh = Envelope.of(answer.body, source=SOURCE, session=header.session, jobid=header.jobid).header
+    return replace(answer, header=fresh.model_copy(update={"correlationid": request_id, "attempt": header.attempt}))
 
 
 def completed(job: Job, body: Message) -> Message:

@@ -51,6 +51,8 @@ OTHERS_EVENTS: Final = (
 )
 STATUS_EVERY_S: Final = 0.25
 SESSIONS_KEPT: Final = 64
+#: Encoded images of one job together: what the journal keeps in one row, with room to spare.
+MAX_JOB_BYTES: Final = 900_000_000
 JOB_COMMANDS: Final = (ClassifyImages, ExplainImage)
 
 
@@ -120,9 +122,10 @@ class Desk:
         try:
             answer = self._handle(client, request)
         except HistovoxError as error:
-            answer = request.answer(
-                RequestRejected(code=error.code, message=error.message, fault=error.fault), source=SOURCE
-            )
+            answer = _refusal(request, error)
+        except Exception as error:
+            log.exception("a %s could not be taken up", request.header.type)
+            answer = _refusal(request, OurError(f"The broker failed ({type(error).__name__}); its log has more."))
         if answer:
             self._post.to_client(client, answer)
 
@@ -146,6 +149,8 @@ class Desk:
             self._dispatch.worker_said(endpoint, envelope)
         except HistovoxError as error:
             log.error("%s of the worker at %s: %s", envelope.header.type, endpoint, error.message)
+        except Exception:
+            log.exception("%s of the worker at %s could not be taken up", envelope.header.type, endpoint)
 
     def session_came(self, session: str) -> None:
         """Somebody began to listen to the session; what was published before, it has missed."""
@@ -216,7 +221,7 @@ class Desk:
             return None
         if stored := self._journal.answer_of(job_id):
             self._check_owner(stored.header.session, request)
-            return answers.repeated(stored, request)
+            return answers.repeated(stored, request.header.id)
         self._check_limits(request)
         self._dispatch.take(request, client)
         return None
@@ -226,12 +231,17 @@ class Desk:
             raise JobIdTaken("Another session has used this job id; choose a random one.")
 
     def _check_limits(self, request: Envelope) -> None:
-        limits = self._limits
-        for item in Job(request).items:
+        limits, asked = self._limits, Job(request)
+        for item in asked.items:
             if item.nbytes > limits.max_item_bytes:
                 raise ImageTooLarge(
                     f"{item.name} has {item.nbytes:,} bytes; at most {limits.max_item_bytes:,} are taken."
                 )
+        if asked.nbytes > MAX_JOB_BYTES:
+            raise ImageTooLarge(
+                f"The job's images have {asked.nbytes:,} bytes; at most {MAX_JOB_BYTES:,} are taken together. "
+                "Send fewer at once."
+            )
         jobs = self._dispatch.jobs.values()
         if len(jobs) >= limits.max_open_jobs or sum(job.nbytes for job in jobs) > limits.max_open_bytes:
             raise Busy(f"{len(jobs)} jobs are open already; send this one again when some are answered.")
@@ -275,3 +285,8 @@ class Desk:
             self._sessions.move_to_end(session)
         if len(self._sessions) > SESSIONS_KEPT:
             self._sessions.popitem(last=False)
+
+
+def _refusal(request: Envelope, error: HistovoxError) -> Envelope:
+    body = RequestRejected(code=error.code, message=error.message, fault=error.fault)
+    return request.answer(body, source=SOURCE)

@@ -23,7 +23,7 @@ from domain.messages.workers import GreetWorker, WorkerBeat, WorkerFound, Worker
 from domain.ports import Clock, Journal
 from services.broker import answers
 from services.broker.fleet import LONGEST_FORWARD_S, Fleet, Seat
-from services.broker.jobs import Job, JobQueue
+from services.broker.jobs import Job, JobQueue, deadline_of
 from services.broker.post import EVERYBODY, SOURCE, Post
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ MAX_ATTEMPTS: Final = 3
 GREET_EVERY_S: Final = 1.0
 #: A turn of the broker's loop that takes longer than this means that the broker was stopped or starved.
 ABSENCE_S: Final = 1.0
+#: How long nothing must have been open before the journal is tidied up.
+QUIET_S: Final = 2.0
 LossReason = Literal["disconnected", "frozen", "refused"]
 
 
@@ -50,6 +52,7 @@ class Dispatcher:
         self._post = post
         self._greeted_at: float | None = None
         self._ticked_at = clock.monotonic()
+        self._tidy_at: float | None = None
 
     def recover(self) -> int:
         """Take up the jobs that the last broker left unanswered; returns how many."""
@@ -65,7 +68,7 @@ class Dispatcher:
         job = Job(request, waiters={(client, request.header.id): None})
         if self.fleet.misses(job.model):
             raise UnknownModel(job.model or "", self.fleet.model_names())
-        _deadline(request)
+        deadline_of(request)
         ahead = self.queue.ahead_of(job.priority)
         if not self._journal.accept(request):
             raise JournalFailed("The journal knows this job already, but not as open or answered.")
@@ -115,16 +118,20 @@ class Dispatcher:
             log.warning("the worker at %s sent an unexpected %s", endpoint, envelope.header.type)
 
     def tick(self) -> None:
-        """What time brings: greetings, and workers that fell silent."""
+        """What time brings: greetings, deadlines, and workers that fell silent."""
         now = self._clock.monotonic()
         self._forgive_own_absence(now)
         if self._greeted_at is None or now - self._greeted_at >= GREET_EVERY_S:
             self._greeted_at = now
             for seat in self.fleet.seats.values():
                 self._greet(seat)
+            for job in self.queue:
+                self._is_over(job)
         for seat in self.fleet.seats.values():
             if seat.is_silent(now):
                 self._lose(seat, "frozen", "The classifier stopped answering; its images go to another or wait.")
+        if self._tidy_at is not None and now >= self._tidy_at and not self.jobs:
+            self._tidy_up()
 
     # --- inside ---
 
@@ -134,6 +141,13 @@ class Dispatcher:
         if absence > ABSENCE_S:
             for seat in self.fleet.seats.values():
                 seat.heard_at = now
+
+    def _tidy_up(self) -> None:
+        self._tidy_at = None
+        try:
+            self._journal.tidy()
+        except JournalFailed as error:
+            log.error(error.message)
 
     def _greet(self, seat: Seat) -> None:
         self._post.to_worker(seat.endpoint, Envelope.of(GreetWorker(), source=SOURCE, session=EVERYBODY))
@@ -216,7 +230,7 @@ class Dispatcher:
                 return
 
     def _is_over(self, job: Job) -> bool:
-        deadline = _deadline(job.request)
+        deadline = deadline_of(job.request)
         if deadline is None or datetime.fromisoformat(self._clock.utc_now()) < deadline:
             return False
         failed = JobFailed(code="deadline_passed", message="The job's deadline passed before its turn.", fault="ours")
@@ -224,16 +238,16 @@ class Dispatcher:
         return True
 
     def _lease(self, job: Job, seat: Seat) -> bool:
-        try:
-            job.attempt = self._journal.lease(job.id)
-        except JournalFailed as error:
-            # Counted in memory at least; a full disk must not stop what needs no disk.
-            log.error(error.message)
-            job.attempt += 1
+        job.attempt += 1
         if not self._post.to_worker(seat.endpoint, job.as_leased()):
             # The monitor will say that the worker is gone; nothing was tried, so nothing counts.
             job.attempt -= 1
             return False
+        try:
+            self._journal.lease(job.id)
+        except JournalFailed as error:
+            # Counted in memory at least; a full disk must not stop what needs no disk.
+            log.error(error.message)
         job.endpoint = seat.endpoint
         seat.jobs[job.id] = job
         seat.idle_since = None
@@ -244,20 +258,24 @@ class Dispatcher:
         if job.looked_up or model is None:
             return False
         job.looked_up = True
-        known = answers.from_journal(self._journal, job, model.fingerprint)
+        try:
+            known = answers.from_journal(self._journal, job, model.fingerprint)
+        except JournalFailed as error:
+            # The job is accepted: what cannot be looked up is computed.
+            log.error(error.message)
+            return False
         if known:
             self._finish(job, known)
         return known is not None
 
     def _progressed(self, seat: Seat, envelope: Envelope) -> None:
         job = self.jobs.get(envelope.header.jobid or "")
-        if job and job.endpoint == seat.endpoint and job.attempt == envelope.header.attempt:
+        if job and _is_present(job, seat, envelope):
             seat.idle_since = None
             self._post.publish(job.session, answers.final(job, envelope.body))
 
     def _answered(self, seat: Seat, envelope: Envelope) -> None:
         job_id, body = envelope.header.jobid or "", envelope.body
-        seat.jobs.pop(job_id, None)
         job = self.jobs.get(job_id)
         if job is None:
             log.info("an answer to %s came late and is dropped", job_id)
@@ -272,14 +290,15 @@ class Dispatcher:
             body = answers.completed(job, envelope.body)
         except MalformedFrame as error:
             log.error("the worker at %s answered wrongly: %s", seat.endpoint, error.message)
-            self._requeue(job, error.message, "bad_answer")
+            if _is_present(job, seat, envelope):
+                self._requeue(job, error.message, "bad_answer")
             return
         if job.endpoint and job.endpoint != seat.endpoint:
             self._call_off(job, job.endpoint)
         self._finish(job, answers.final(job, body, envelope.buffers))
 
     def _worker_failed(self, job: Job, seat: Seat, envelope: Envelope, failed: JobFailed) -> None:
-        if job.endpoint != seat.endpoint or envelope.header.attempt != job.attempt:
+        if not _is_present(job, seat, envelope):
             return  # a failure of an attempt that was given up long ago
         if failed.retryable:
             self._requeue(job, failed.message, failed.code)
@@ -314,11 +333,12 @@ class Dispatcher:
         self._release(job)
         self.queue.remove(job)
         self.jobs.pop(job.id, None)
+        self._tidy_at = self._clock.monotonic() + QUIET_S
         self.changed = True
         if not first:
             return
         for client, request_id in job.waiters:
-            mine = answer if request_id == answer.header.correlationid else _correlated(answer, request_id)
+            mine = answer if request_id == answer.header.correlationid else answers.repeated(answer, request_id)
             self._post.to_client(client, mine)
         self._post.publish(job.session, answer)
 
@@ -326,19 +346,6 @@ class Dispatcher:
         self._post.publish(scope, Envelope.of(body, source=SOURCE, session=scope))
 
 
-def _correlated(answer: Envelope, request_id: str) -> Envelope:
-    fresh = Envelope.of(answer.body, source=SOURCE, session=answer.header.session).header
-    changes = {"correlationid": request_id, "jobid": answer.header.jobid, "attempt": answer.header.attempt}
-    return Envelope(fresh.model_copy(update=changes), answer.body, answer.buffers)
-
-
-def _deadline(request: Envelope) -> datetime | None:
-    if request.header.deadline is None:
-        return None
-    try:
-        deadline = datetime.fromisoformat(request.header.deadline)
-    except ValueError:
-        deadline = None
-    if deadline is None or deadline.tzinfo is None:
-        raise MalformedFrame("The deadline is not an RFC 3339 time with its zone.")
-    return deadline
+def _is_present(job: Job, seat: Seat, envelope: Envelope) -> bool:
+    """Whether the worker speaks of the attempt that is under way, not of one that was given up."""
+    return job.endpoint == seat.endpoint and job.attempt == envelope.header.attempt

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from unittest.mock import Mock
 
 import pytest
 import zmq
 
 from adapters.bus import codec
+from adapters.bus.broker_sockets import BrokerSockets
 from adapters.bus.client import ZmqBrokerClient
 from adapters.bus.session_line import ZmqSessionLine
 from adapters.bus.sockets import bind, open_socket, refuse_open_network
@@ -363,3 +365,26 @@ def test_what_is_published_before_the_broker_starts_reaches_it(
     assert codec.decode(frames).body == state
     line.close()
     claim.release()
+
+
+# --- the broker's sockets --------------------------------------------------------------------------------------------
+
+
+def test_a_subscription_that_names_no_session_is_not_told_to_the_broker(
+    ipc: Ipc, sockets: Callable[[int], zmq.Socket[bytes]]
+) -> None:
+    wires = BrokerSockets(ipc("jobs"), ipc("publish"), ipc("events"), [], max_message_bytes=1 << 20, source="broker")
+    desk = Mock(spec=["session_came", "speech_came", "speech_left"])
+    subscriber = sockets(zmq.SUB)
+    for topic in (b"|", b"a" * 70 + b"|", b"speech:|", b"speech:" + b"a" * 70 + b"|", b"a b|", b"speech:s1|", b"s1|"):
+        subscriber.subscribe(topic)
+    subscriber.connect(ipc("events"))
+
+    def heard() -> bool:
+        wires.turn(desk, 0.05)
+        return bool(desk.session_came.called and desk.speech_came.called)
+
+    wait_until(heard, what="the subscriptions")
+    wires.close()
+    assert [call.args for call in desk.session_came.call_args_list] == [("s1",)]
+    assert [call.args for call in desk.speech_came.call_args_list] == [("s1",)]

@@ -184,3 +184,26 @@ def test_a_process_that_is_not_well_is_remembered_for_those_who_come_later() -> 
     moved = ProcessStateChanged(process="broker", state=ProcessState.READY, reason="The journal was damaged.")
     bench.desk.note(moved)
     assert bench.desk.status("s1").processes == (moved,)
+
+
+def test_what_nobody_foresaw_is_refused_as_our_fault_and_does_not_end_the_broker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+
+    def broken(**asked: object) -> None:
+        raise OverflowError("too large")
+
+    monkeypatch.setattr(bench.journal, "history", broken)
+    answer = bench.body(QueryHistory())
+    assert isinstance(answer, RequestRejected)
+    assert (answer.code, answer.fault) == ("internal_error", "ours")
+
+
+def test_more_images_than_the_journal_can_keep_in_one_job_are_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.broker.desk.MAX_JOB_BYTES", 10)
+    bench = Bench()
+    (answer,) = bench.ask(a_request("j", [b"123456", b"123456"]))
+    assert refused(answer) == "image_too_large"

@@ -356,7 +356,7 @@ def test_a_worker_that_cannot_be_reached_costs_no_attempt() -> None:
     bench.desk.worker_disconnected(ONE)
     bench.post.unreachable.clear()
     bench.worker(a_worker("w2"))
-    assert bench.leases()[-1].header.attempt in (1, 2)
+    assert (bench.leases()[-1].header.attempt, bench.journal.jobs["j"].attempt) == (1, 1)
     bench.answer(bench.leases()[-1])
     assert bench.told(ImagesClassified)
 
@@ -470,3 +470,76 @@ def test_a_worker_of_another_protocol_is_reported_as_refused_once() -> None:
     (lost,) = bench.heard(WorkerLost, "*")
     assert isinstance(lost.body, WorkerLost)
     assert lost.body.reason == "refused"
+
+
+def test_a_late_failure_does_not_make_a_later_loss_forget_the_job() -> None:
+    bench = Bench()
+    bench.worker()
+    bench.job("j")
+    old = bench.leases()[0]
+    bench.pass_time(3)
+    bench.beats()
+    failed = JobFailed(code="cancelled", message="called off", fault="ours")
+    bench.desk.worker_said(ONE, old.answer(failed, source="classifier/w1"))
+    bench.desk.worker_disconnected(ONE)
+    bench.worker(a_worker("w2"))
+    bench.answer(bench.leases()[-1])
+    assert bench.told(ImagesClassified)
+
+
+def test_a_wrong_answer_of_an_attempt_given_up_long_ago_disturbs_nobody() -> None:
+    bench = Bench(ENDPOINTS)
+    bench.worker()
+    bench.job("j")
+    old = bench.leases()[0]
+    bench.desk.worker_disconnected(ONE)
+    bench.worker(a_worker("w2"), TWO)
+    wrong = an_answer(a_request("j")).body
+    bench.desk.worker_said(ONE, old.answer(wrong, source="classifier/w1"))
+    assert bench.leased_ids(TWO) == ["j"]
+    bench.answer(bench.leases(TWO)[0], TWO)
+    assert bench.told(ImagesClassified)
+
+
+@pytest.mark.parametrize("worker_first", [True, False])
+def test_an_accepted_job_is_answered_though_the_journal_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, worker_first: bool
+) -> None:
+    bench = Bench()
+
+    def unreadable(*asked: object) -> None:
+        raise JournalFailed("The journal failed: input/output error.")
+
+    monkeypatch.setattr(bench.journal, "known_result", unreadable)
+    if worker_first:
+        bench.worker()
+    bench.job("j")
+    if not worker_first:
+        bench.worker()
+    assert not bench.told(RequestRejected)
+    bench.answer(bench.leases()[0])
+    assert len(bench.told(ImagesClassified)) == 1
+
+
+def test_a_deadline_passes_also_while_no_worker_is_there() -> None:
+    bench = Bench()
+    request = a_request("late")
+    header = request.header.model_copy(update={"deadline": "2026-01-01T00:00:05+00:00"})
+    bench.ask(Envelope(header, request.body, request.buffers))
+    bench.pass_time(7)
+    (failed,) = bench.told(JobFailed)
+    assert isinstance(failed.body, JobFailed)
+    assert failed.body.code == "deadline_passed"
+
+
+def test_the_journal_is_tidied_up_once_all_is_answered_and_quiet() -> None:
+    bench = Bench()
+    bench.worker()
+    bench.job("j")
+    bench.job("k")
+    bench.answer(bench.leases()[0])
+    bench.pass_time(4, beating=[(ONE, "w1")])
+    assert bench.journal.tidied == 0
+    bench.answer(bench.leases()[1])
+    bench.pass_time(10, beating=[(ONE, "w1")], held=0)
+    assert bench.journal.tidied == 1
