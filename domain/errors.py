@@ -144,7 +144,7 @@ class ScaleUnusable(CallerError):
 
 
 class OutOfMemory(OurError):
-    """The device has too little memory even for a small batch."""
+    """The machine has too little memory for the image, or its device for even a small batch."""
 
     code = "out_of_memory"
 

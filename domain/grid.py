@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from domain.errors import ImageTooSmall, ScaleUnusable
+from domain.errors import ImageTooLarge, ImageTooSmall, ScaleUnusable
 from domain.values import HeatMapGrid, Note, Region, Scale, ScaleSource
 
 #: An image of at least this share of a patch is padded by reflection instead of being refused.
@@ -19,6 +19,8 @@ BARELY_LARGER = 1.25
 #: Enlarging by more than this is worth a note; by more than ``COARSEST`` it is refused.
 ENLARGED = 1.25
 COARSEST = 4.0
+#: Pixels of an enlarged image: more would exhaust the memory of a usual machine.
+MOST_PIXELS = 300_000_000
 DEFAULT_MAX_PATCHES = 4096
 #: An image larger than a patch both ways needs its four corners.
 FEWEST_PATCHES = 4
@@ -110,6 +112,7 @@ def plan_patches(
 
     Raises:
         ImageTooSmall: less tissue than three quarters of a patch.
+        ImageTooLarge: too many pixels once it is enlarged to the model's scale.
         ScaleUnusable: more than four times coarser than the model's scale.
     """
     known = scale or Scale(um_per_px=um_per_px, source=ScaleSource.ASSUMED)
@@ -121,6 +124,11 @@ def plan_patches(
         )
     across, down = max(1, round(width * factor)), max(1, round(height * factor))
     _refuse_too_small(across, down, known, patch_px, um_per_px)
+    if across * down > MOST_PIXELS:
+        raise ImageTooLarge(
+            f"At {known.um_per_px:.3g} µm a pixel this image has to be enlarged to {across * down / 1e6:,.0f} million "
+            f"pixels; the limit is {MOST_PIXELS / 1e6:,.0f}. Export a smaller region, or correct the scale."
+        )
     pad_x, pad_y = max(0, patch_px - across), max(0, patch_px - down)
     wide, high = across + pad_x, down + pad_y
     stride = max(1, stride_px or patch_px // 2)

@@ -1,7 +1,7 @@
 """Any image that a person would open, from its bytes: PNG, JPEG, TIFF, BMP, WebP, GIF, JPEG 2000.
 
 Files are untrusted. Size limits are read from the header before anything is decoded, and every way in which a file
-can be broken ends in one of five errors with a sentence for the person.
+can be broken ends in one of a few errors with a sentence for the person; the cause is in the log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from adapters.vision import image_scale
 from adapters.vision.pixels import to_rgb
 from adapters.vision.tiff_files import TiffPage
-from domain.errors import EmptyFile, ImageTooLarge, ImageTooSmall, NotAnImage, TruncatedImage
+from adapters.vision.unreadable import damaged
+from domain.errors import EmptyFile, HistovoxError, ImageTooLarge, ImageTooSmall, NotAnImage
 from domain.messages.envelope import Buffer
 from domain.ports import DecodedImage
 from domain.values import Note, Scale
@@ -33,6 +34,8 @@ DEFAULT_MAX_PIXELS = 150_000_000
 MIN_SIDE_PX = 16
 #: Above this many pixels an image is a large one.
 LARGE_PIXELS = 25_000_000
+#: Of a TIFF's samples as they are held while decoding: three channels of 32 bits.
+BYTES_PER_PIXEL = 12
 _LARGE = threading.Lock()
 
 _MAGIC = {
@@ -58,6 +61,7 @@ _FOREIGN = {
 # add noise on stderr.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
+#: What Pillow raises while it looks through a damaged file's tags and pages.
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, MemoryError)
 
 
@@ -83,12 +87,14 @@ class ImageFileReader:
                 return self._decode_with_pillow(image)
         except Image.DecompressionBombError as error:
             raise ImageTooLarge(self._too_large(_size_in(error))) from None
-        except UnidentifiedImageError:
+        except HistovoxError:
+            raise
+        except UnidentifiedImageError as error:
             if kind == "TIFF":
                 return self._decode_tiff(data)
-            raise _unreadable(data, kind) from None
-        except _BROKEN as error:
-            raise _unreadable(data, kind) from error
+            raise _unreadable(data, kind, error) from None
+        except Exception as error:  # hostile files raise anything at all in there
+            raise _unreadable(data, kind, error) from error
 
     def _decode_with_pillow(self, image: Image.Image) -> DecodedImage:
         self._check_size(*image.size)
@@ -100,15 +106,20 @@ class ImageFileReader:
                     image.seek(0)
                 image.load()
                 return DecodedImage(_rgb(ImageOps.exif_transpose(image)), scale, _notes(more))
-        except _BROKEN as error:
-            raise TruncatedImage(f"This {name} file is damaged, or ends too early; export it once more.") from error
+        except Image.DecompressionBombError:
+            raise
+        except Exception as error:
+            raise damaged(name, error) from error
 
     def _decode_tiff(self, data: Buffer) -> DecodedImage:
         page = TiffPage(data)
         self._check_size(*page.size)
-        if page.samples > 5 * self.max_pixels:
-            raise ImageTooLarge(self._too_large("This TIFF file's samples"))
-        with _turn(page.samples // 3):
+        if page.sample_bytes > BYTES_PER_PIXEL * self.max_pixels:
+            raise ImageTooLarge(
+                f"This TIFF file holds {page.sample_bytes / 1e6:,.0f} MB of samples; "
+                f"the limit is {BYTES_PER_PIXEL * self.max_pixels / 1e6:,.0f}. Export it with 8 bits a channel."
+            )
+        with _turn(page.sample_bytes // 3):
             return DecodedImage(page.pixels(), page.scale(), _notes(page.has_more_pictures()))
 
     def _check_size(self, width: int, height: int) -> None:
@@ -134,10 +145,10 @@ def _kind(data: Buffer) -> str | None:
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def _unreadable(data: Buffer, kind: str | None) -> TruncatedImage | NotAnImage:
+def _unreadable(data: Buffer, kind: str | None, cause: Exception) -> HistovoxError:
     """The error for bytes that do not even open."""
     if kind:
-        return TruncatedImage(f"This {kind} file is damaged, or ends too early; export it once more.")
+        return damaged(kind, cause)
     head = bytes(data[:132])
     if head[128:132] == b"DICM":
         return NotAnImage("This is a DICOM file, which cannot be read here; export it as TIFF or PNG.")

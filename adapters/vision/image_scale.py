@@ -17,13 +17,15 @@ PLAUSIBLE_UM_PER_PX = (0.05, 20.0)
 PRINTING_DPI = (72, 75, 90, 96, 100, 120, 144, 150, 200, 240, 254, 300, 350, 360, 400, 600, 720, 1200)
 
 _UM_PER_UNIT = {"nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "mm": 1e3, "cm": 1e4}
-_NUMBER = r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
-_APERIO_MPP = re.compile(rf"\bMPP\s*=\s*{_NUMBER}")
-_APERIO_MAGNIFICATION = re.compile(rf"\bAppMag\s*=\s*{_NUMBER}")
+# Every repetition is bounded: descriptions are untrusted, and a search that backtracks over megabytes would stop the
+# whole process, for Python searches under its lock.
+_NUMBER = r"([0-9]{0,20}\.?[0-9]{1,20}(?:[eE][-+]?[0-9]{1,3})?)"
+_APERIO_MPP = re.compile(rf"\bMPP\s{{0,9}}=\s{{0,9}}{_NUMBER}")
+_APERIO_MAGNIFICATION = re.compile(rf"\bAppMag\s{{0,9}}=\s{{0,9}}{_NUMBER}")
 _OME_SIZE = re.compile(rf'\bPhysicalSizeX="{_NUMBER}"')
-_OME_UNIT = re.compile(r'\bPhysicalSizeXUnit="([^"]+)"')
-_IMAGEJ_UNIT = re.compile(r"^unit=(\S+)", re.MULTILINE)
-_PHILIPS = re.compile(rf'DICOM_PIXEL_SPACING"[^>]*>\s*(?:&quot;|")\s*{_NUMBER}')
+_OME_UNIT = re.compile(r'\bPhysicalSizeXUnit="([^"]{1,20})"')
+_IMAGEJ_UNIT = re.compile(r"^unit=(\S{1,20})", re.MULTILINE)
+_PHILIPS = re.compile(rf'DICOM_PIXEL_SPACING"[^>]{{0,200}}>\s{{0,99}}(?:&quot;|")\s{{0,9}}{_NUMBER}')
 _VENTANA = re.compile(rf'\bScanRes="?{_NUMBER}')
 
 

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Rows that are converted at once.
+ROWS: Final = 256
 
 
 def to_bytes(samples: NDArray[Any]) -> NDArray[np.uint8]:
     """Samples of any depth as 0..255.
 
     Cameras store 10, 12 or 14 bits in 16: the full range is the smallest of these that holds the brightest sample,
-    so that a 12-bit picture does not come out black. Floats are 0..1, or 0..255 where they exceed one.
+    so that a 12-bit picture does not come out black. Floats are 0..1, or 0..255 where they exceed one;
+    what is no number counts as black.
     """
     if samples.dtype == np.uint8:
         return samples
     if samples.dtype == np.bool_:
         return samples.astype(np.uint8) * np.uint8(255)
-    brightest = float(np.nanmax(samples)) if samples.size else 0.0
-    if np.issubdtype(samples.dtype, np.floating):
-        full = 1.0 if brightest <= 1 else 255.0 if brightest <= 255 else brightest
-    else:
-        full = float(next((top for top in (255, 1023, 4095, 16383, 65535) if brightest <= top), brightest))
-    light = np.nan_to_num(samples.astype(np.float32)) * (255 / full)
-    whole: NDArray[np.uint8] = np.clip(np.rint(light), 0, 255).astype(np.uint8)
+    full = _full_range(samples)
+    whole = np.empty(samples.shape, np.uint8)
+    for start in range(0, len(samples), ROWS):  # in strips: whole images of floats would take many times the memory
+        light = np.nan_to_num(samples[start : start + ROWS].astype(np.float32), posinf=full, neginf=0) * (255 / full)
+        whole[start : start + ROWS] = np.clip(np.rint(light), 0, 255)
     return whole
+
+
+def _full_range(samples: NDArray[Any]) -> float:
+    if np.issubdtype(samples.dtype, np.floating):
+        brightest = float(np.max(samples, initial=0, where=np.isfinite(samples)))
+        return 1.0 if brightest <= 1 else 255.0 if brightest <= 255 else brightest
+    brightest = float(samples.max()) if samples.size else 0.0
+    return float(next((top for top in (255, 1023, 4095, 16383, 65535) if brightest <= top), brightest))
 
 
 def to_rgb(samples: NDArray[Any], *, alpha: bool = False, premultiplied: bool = False) -> NDArray[np.uint8]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from adapters.vision import image_scale
 from adapters.vision.pixels import cmyk_to_rgb, to_bytes, to_rgb, upright
-from domain.errors import HistovoxError, NotAnImage, TruncatedImage
+from adapters.vision.unreadable import damaged
+from domain.errors import HistovoxError, NotAnImage
 from domain.values import Scale
 
 # tifffile logs what it dislikes about a file; the person gets our error instead.
@@ -19,7 +20,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 class TiffPage:
-    """The first page of a TIFF. Raises NotAnImage, TruncatedImage."""
+    """The first page of a TIFF. Raises NotAnImage, TruncatedImage, OutOfMemory."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         import tifffile
@@ -28,7 +29,7 @@ class TiffPage:
             self._file = tifffile.TiffFile(io.BytesIO(data))
             self._page: Any = self._file.pages.first
         except Exception as error:  # hostile files raise anything at all in there
-            raise TruncatedImage("This TIFF file is damaged: its directory cannot be read.") from error
+            raise damaged("TIFF", error) from error
 
     @property
     def size(self) -> tuple[int, int]:
@@ -36,11 +37,12 @@ class TiffPage:
         return int(self._page.imagewidth), int(self._page.imagelength)
 
     @property
-    def samples(self) -> int:
-        """Numbers that have to be held while decoding; tiles reach beyond the picture's edge."""
+    def sample_bytes(self) -> int:
+        """What has to be held while decoding; tiles reach beyond the picture's edge."""
         page = self._page
+        width = page.dtype.itemsize if page.dtype else 1
         pixels = max(page.imagewidth * page.imagelength, page.tilewidth * page.tilelength if page.is_tiled else 0)
-        return int(pixels * max(1, page.samplesperpixel) * max(1, page.imagedepth))
+        return int(pixels * max(1, page.samplesperpixel) * max(1, page.imagedepth) * width)
 
     def scale(self) -> Scale | None:
         """What the file says about its scale."""
@@ -68,7 +70,7 @@ class TiffPage:
         except HistovoxError:
             raise
         except Exception as error:
-            raise TruncatedImage("This TIFF file is damaged, or ends too early; export it once more.") from error
+            raise damaged("TIFF", error) from error
 
     def _coloured(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
         page = self._page

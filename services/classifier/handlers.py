@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.errors import MalformedFrame, UnknownMessageType
+from domain.errors import HistovoxError, MalformedFrame, UnknownMessageType
 from domain.messages.envelope import Buffer, Envelope
 from domain.messages.imaging import ClassifyImages, ExplainImage, ImageExplained, ImageItem
 from domain.messages.jobs import CancelJob, RequestRejected
@@ -94,7 +94,7 @@ def classify(peer: bytes, request: Envelope, body: ClassifyImages, needs: Needs)
     for index, (item, data) in enumerate(zip(body.items, request.buffers, strict=True)):
 
         def task(index: int = index, item: ImageItem = item, data: Buffer = data) -> None:
-            _classify_item(job, answers, index, item, data, body, needs)
+            _guarded(job, lambda: _classify_item(job, answers, index, item, data, body, needs))
 
         needs.pool.submit(body.priority, task)
 
@@ -165,7 +165,8 @@ def explain(peer: bytes, request: Envelope, body: ExplainImage, needs: Needs) ->
     """Show where the model looked: in the asked region, else in the most suspicious patch. A person waits for it."""
     job = _opened(peer, request, needs)
     needs.batcher.expect(Priority.INTERACTIVE, 1)
-    needs.pool.submit(Priority.INTERACTIVE, lambda: _explain_item(job, body, request.buffers[0], needs))
+    data = request.buffers[0]
+    needs.pool.submit(Priority.INTERACTIVE, lambda: _guarded(job, lambda: _explain_item(job, body, data, needs)))
 
 
 def _explain_item(job: Job, body: ExplainImage, data: Buffer, needs: Needs) -> None:
@@ -175,12 +176,12 @@ def _explain_item(job: Job, body: ExplainImage, data: Buffer, needs: Needs) -> N
         return
     try:
         field = survey(_decode(body.item, data, needs.reader), body.item.scale, classifier, needs.eyes)
+        corner = field.plan.corner_around(body.region) if body.region else None
     except Exception as error:
         needs.batcher.forgo(Priority.INTERACTIVE)
         _end(job, error)
         return
-    if body.region is not None:
-        corner = field.plan.corner_around(body.region)
+    if corner is not None:
         _queue_explanation(job, classifier, field, body.item, corner, needs)
         return
     # Where nothing is worth a score, the middle is as good a place to look as any.
@@ -255,7 +256,7 @@ def _model_of(job: Job, name: str | None, priority: Priority, needs: Needs) -> C
 
 def _decode(item: ImageItem, data: Buffer, reader: ImageReader) -> DecodedImage:
     if hashlib.sha256(data).hexdigest() != item.sha256:
-        raise MalformedFrame(f"The bytes of {item.name} changed on their way: their checksum differs. Send it again.")
+        raise MalformedFrame("This image's bytes changed on their way: their checksum differs. Send it again.")
     return reader.decode(data)
 
 
@@ -269,4 +270,5 @@ def _guarded(job: Job, task: Callable[[], None]) -> None:
 
 def _end(job: Job, error: Exception) -> None:
     if job.fail(error):
-        log.warning("job failed: %s", error)
+        # The cause alone: a message may name what the worker's log must not.
+        log.warning("job failed: %s", error.code if isinstance(error, HistovoxError) else type(error).__name__)

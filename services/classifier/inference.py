@@ -50,7 +50,8 @@ class Inference:
                 self._distribute(batch, margins)
         except Exception as error:
             log.warning("the model failed on a batch of %d patches: %s", batch.size, error)
-            for work in works:
+            for work, _, stop in batch.slices:
+                work.scored = stop  # nothing of it is under way any more, so its memory can be given back
                 self._failed(work, error)
         finally:
             self._began = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.errors import OurError
 from domain.grid import DEFAULT_MAX_PATCHES, PatchPlan, plan_patches
 from domain.messages.imaging import ImageItem
 from domain.ports import Classifier, DecodedImage
@@ -100,7 +101,10 @@ def conclude(
     """The answer for one image from the margins of its tissue patches (none of them where not worth scoring).
 
     The most suspicious region decides. Second: the heat map's cells, where more than one patch was looked at.
+    Raises OurError when the model gave something that is no number.
     """
+    if not np.isfinite(margins).all():
+        raise OurError(f"The model {classifier.identity.name} gave no number for this image; try another model.")
     point = classifier.operating_point
     probabilities = np.array([probability_of(float(margin), point) for margin in margins])
     scored = len(margins) > 0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import ImageTooSmall, ScaleUnusable
+from domain.errors import ImageTooLarge, ImageTooSmall, ScaleUnusable
 from domain.grid import PatchPlan, plan_patches
 from domain.values import Region, Scale, ScaleSource
 
@@ -41,6 +41,12 @@ def test_a_coarser_image_is_enlarged_and_that_is_said() -> None:
 def test_an_image_on_which_no_nucleus_can_be_seen_is_refused() -> None:
     with pytest.raises(ScaleUnusable, match=r"needs 3\.9 µm or finer"):
         plan(1000, 1000, um=10)
+
+
+def test_an_image_that_would_be_enlarged_beyond_all_memory_is_refused() -> None:
+    with pytest.raises(ImageTooLarge, match="enlarged to 2,400 million"):
+        plan(15_000, 10_000, 3.88)
+    assert plan(15_000, 10_000, 0.97).count > 1
 
 
 def test_too_little_tissue_is_refused_with_what_is_needed() -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +15,9 @@ import tifffile
 from PIL import Image
 
 from adapters.vision.image_files import ImageFileReader, resample
+from adapters.vision.image_scale import from_tiff
 from adapters.vision.synthetic import STROMA, patch
-from domain.errors import EmptyFile, ImageTooLarge, ImageTooSmall, NotAnImage, TruncatedImage
+from domain.errors import EmptyFile, ImageTooLarge, ImageTooSmall, NotAnImage, OutOfMemory, TruncatedImage
 from domain.values import ScaleSource
 
 TISSUE = patch(STROMA)
@@ -230,6 +233,15 @@ def test_implausible_scales_count_as_not_stated(um: float) -> None:
     assert scale_of(data) is None
 
 
+@pytest.mark.parametrize(
+    "text", ['PhysicalSizeX="' + "1" * 100_000, 'DICOM_PIXEL_SPACING" ' * 20_000, "MPP" + " " * 99_999]
+)
+def test_a_description_made_to_stall_a_search_is_read_at_once(text: str) -> None:
+    began = time.process_time()
+    assert from_tiff(text, None, None) is None or "Size" in text
+    assert time.process_time() - began < 2
+
+
 # --- bad input -----------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +295,45 @@ def test_damaged_bytes_never_raise_anything_but_our_errors(kind: str) -> None:
             broken[(step * 7919 + hit * 104729) % len(broken)] ^= 1 << (step % 8)
         with contextlib.suppress(TruncatedImage, NotAnImage, ImageTooLarge, ImageTooSmall):
             reader.decode(bytes(broken))
+
+
+@pytest.mark.parametrize("kind", ["png", "tiled"])
+def test_the_cause_of_a_damaged_image_stands_in_the_log(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    data = MAKERS[kind]()
+    with caplog.at_level(logging.INFO), pytest.raises(TruncatedImage):
+        reader.decode(data[: len(data) // 2])
+    assert "could not be decoded" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["png", "tiled"])
+def test_too_little_memory_is_our_fault_not_the_files(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(
+        "PIL.PngImagePlugin.PngImageFile.load" if kind == "png" else "tifffile.TiffPage.asarray", exhausted
+    )
+    with pytest.raises(OutOfMemory):
+        reader.decode(MAKERS[kind]())
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers_leave_the_others_as_they_are(odd: float) -> None:
+    samples = GREY.astype(np.float32) / 255
+    samples[0, 0] = odd
+    pixels = reader.decode(tiff(samples)).pixels
+    assert close_to(pixels[1:], np.repeat(GREY[1:, :, None], 3, axis=2))
+    assert reader.decode(tiff(np.full((40, 40), odd, np.float32))).pixels.shape == (40, 40, 3)
+
+
+def test_a_tiff_whose_samples_would_fill_the_memory_is_refused() -> None:
+    data = tiff(np.zeros((96, 96, 3), np.float64), photometric="rgb")
+    assert reader.decode(data).pixels.shape == (96, 96, 3)
+    try:
+        with pytest.raises(ImageTooLarge, match="8 bits"):
+            ImageFileReader(max_pixels=10_000).decode(data)
+    finally:
+        ImageFileReader()
 
 
 def test_one_pixel_is_too_small() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from domain.errors import BadModelPackage, OutOfMemory
-from domain.messages.imaging import ImageExplained, ImagesClassified
+from domain.messages.imaging import ExplainImage, ImageExplained, ImagesClassified
 from domain.messages.jobs import CancelJob, JobFailed, JobProgressed, RequestRejected
 from domain.messages.speech import Speak
 from domain.messages.workers import GreetWorker, WorkerBeat, WorkerReady
@@ -370,3 +370,38 @@ def test_what_cannot_be_read_cannot_be_explained(worker: WorkerAtWork) -> None:
     (failed,) = worker.line.wait_sent(JobFailed)
     assert isinstance(failed.body, JobFailed)
     assert (failed.body.code, failed.body.retryable) == ("not_an_image", False)
+
+
+def test_a_failed_model_gives_back_the_memory_of_what_it_looked_at(worker: WorkerAtWork) -> None:
+    def explode(patches: object) -> None:
+        raise OutOfMemory("too little memory")
+
+    worker.model.on_score = explode
+    worker.start(reader=Mosaic()).send_images([b"mosaic"])
+    worker.line.wait_sent(JobFailed)
+    wait_until(
+        lambda: worker.batcher.wait_for_room(Priority.INTERACTIVE, patches=1, held_bytes=1, timeout_s=0.05),
+        what="the memory to be free",
+    )
+
+
+def test_a_model_that_gives_no_number_is_a_failure_and_no_verdict(worker: WorkerAtWork) -> None:
+    worker.model.score = lambda patches: np.full(len(patches), np.nan, np.float32)  # type: ignore[method-assign]
+    (answer,) = worker.start().answers([a_picture()])
+    assert (failure(answer).code, failure(answer).fault) == ("internal_error", "ours")
+
+
+def test_a_question_that_makes_no_sense_is_answered_all_the_same(worker: WorkerAtWork) -> None:
+    nowhere = Region.model_construct(x=float("nan"), y=0.0, width=1.0, height=1.0)
+    body = ExplainImage.model_construct(item=item_of(a_picture()), region=nowhere, model=None)
+    worker.start().line.feed_body(body, [a_picture()], job_id="why")
+    assert worker.line.wait_sent(JobFailed)
+
+
+def test_no_name_of_a_file_reaches_the_workers_log(worker: WorkerAtWork, caplog: pytest.LogCaptureFixture) -> None:
+    changed = item_of(a_picture(), name="Jane-Doe.png", sha256="0" * 64)
+    worker.start().send_images([a_picture()], items=[changed])
+    worker.line.wait_sent(ImagesClassified)
+    worker.line.feed_body(ExplainImage(item=changed), [a_picture()], job_id="why")
+    worker.line.wait_sent(JobFailed)
+    assert "Jane" not in caplog.text
