@@ -12,7 +12,7 @@ import zmq
 
 from adapters.bus import codec
 from adapters.bus.sockets import Socket, bind, open_socket, receive_now, send_now
-from domain.errors import HistovoxError
+from domain.errors import HistovoxError, OurError
 from domain.messages.envelope import Buffer, Envelope
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,9 @@ class ZmqWorkerLine:
         self._thread.start()
 
     def receive(self, timeout_s: float) -> tuple[bytes, Envelope] | None:
+        if not (self._closing or self._thread.is_alive()):
+            # A worker that can neither hear nor beat must end, so that it is started anew.
+            raise OurError("The worker's line broke; the log says why.")
         try:
             peer, *frames = self._arrived.get(timeout=timeout_s)
         except queue.Empty:

@@ -17,6 +17,8 @@ from domain.values import Scale
 
 # tifffile logs what it dislikes about a file; the person gets our error instead.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+#: Levels of a pyramid, generously; each halves the last.
+MOST_LEVELS = 40
 
 
 class TiffPage:
@@ -58,9 +60,18 @@ class TiffPage:
         try:
             if self._file.is_svs or self._file.is_ndpi or self._file.is_scn or self._file.is_philips:
                 return False
+            if self._has_page(MOST_LEVELS):
+                return True  # no pyramid is that high; counting all pages of a hostile file takes hours
             return len(self._file.series[0].levels) < len(self._file.pages)
         except Exception:
             return False
+
+    def _has_page(self, index: int) -> bool:
+        try:
+            self._file.pages.get(index)
+        except IndexError:
+            return False
+        return True
 
     def pixels(self) -> NDArray[np.uint8]:
         """H×W×3 uint8, upright."""

@@ -141,11 +141,6 @@ class JobBook:
         with self._lock:
             return self._jobs.get((peer, job_id))
 
-    def all(self) -> list[Job]:
-        """All jobs in hand."""
-        with self._lock:
-            return list(self._jobs.values())
-
     def _close(self, job: Job) -> None:
         with self._lock:
             if self._jobs.get(job.key) is job:

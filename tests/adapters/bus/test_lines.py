@@ -15,7 +15,7 @@ from adapters.bus.client import ZmqBrokerClient
 from adapters.bus.session_line import ZmqSessionLine
 from adapters.bus.sockets import bind, open_socket, refuse_open_network
 from adapters.bus.worker_line import ZmqWorkerLine
-from domain.errors import AddressInUse, ConfigurationError
+from domain.errors import AddressInUse, ConfigurationError, OurError
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobAccepted, RequestRejected
@@ -140,6 +140,22 @@ def test_what_is_queued_is_sent_before_the_line_closes(line: ZmqWorkerLine, brok
     line.close()
     line.close()
     assert [len(broker_end.recv_multipart()) for _ in range(50)]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_worker_whose_line_broke_does_not_live_on_deaf(
+    line: ZmqWorkerLine, broker_end: zmq.Socket[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("adapters.bus.worker_line.send_now", Mock(side_effect=zmq.ZMQError(zmq.ENOTSOCK)))
+        broker_end.send_multipart(codec.encode(greeting()))
+        received = line.receive(30)
+        assert received is not None
+        with pytest.raises(zmq.ZMQError):
+            line.send(received[0], beat(1))
+        line._thread.join(30)
+    with pytest.raises(OurError, match="line broke"):
+        line.receive(0.01)
 
 
 def test_an_address_in_use_is_not_stolen(line: ZmqWorkerLine, ipc: Ipc) -> None:

@@ -336,6 +336,26 @@ def test_a_tiff_whose_samples_would_fill_the_memory_is_refused() -> None:
         ImageFileReader()
 
 
+def with_pages(data: bytes, count: int) -> bytes:
+    """A little-endian TIFF of one page, followed by ``count`` directories that hold next to nothing."""
+    file = bytearray(data + b"\0" * (len(data) % 2))
+    (first,) = struct.unpack_from("<I", file, 4)
+    (entries,) = struct.unpack_from("<H", file, first)
+    start = len(file)
+    struct.pack_into("<I", file, first + 2 + 12 * entries, start)
+    for number in range(1, count + 1):
+        following = start + 18 * number if number < count else 0
+        file += struct.pack("<HHHIII", 1, 256, 3, 1, 96, following)
+    return bytes(file)
+
+
+def test_a_tiff_of_endless_pages_is_read_without_counting_them() -> None:
+    data = with_pages(tiff(TISSUE.astype(np.uint16), photometric="rgb"), 200_000)
+    began = time.process_time()
+    assert [note.code for note in reader.decode(data).notes] == ["first_page_only"]
+    assert time.process_time() - began < 5
+
+
 def test_one_pixel_is_too_small() -> None:
     with pytest.raises(ImageTooSmall, match="1 × 1"):
         reader.decode(saved(Image.new("RGB", (1, 1)), "PNG"))
