@@ -47,17 +47,17 @@ class Command:
             env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # lines() must not read ahead: communicate() would never see what a buffer holds
         )
 
     def lines(self, count: int) -> list[str]:
         """The next ``count`` lines of stdout."""
         assert self.process.stdout is not None
-        return [self.process.stdout.readline() for _ in range(count)]
+        return [self.process.stdout.readline().decode() for _ in range(count)]
 
     def end(self) -> tuple[int, str, str]:
         out, err = self.process.communicate(timeout=START_S)
-        return self.process.returncode, out, err
+        return self.process.returncode, out.decode(), err.decode()
 
 
 @pytest.fixture
