@@ -46,7 +46,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--bind", metavar="ENDPOINT", help="where brokers connect, as tcp://127.0.0.1:5555")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), help="default: the best that works")
     parser.add_argument("--model", metavar="NAME", help="the default model, a folder of the models folder")
-    parser.add_argument("--max-batch", type=int, default=32, help="patches in one forward pass (%(default)s)")
+    parser.add_argument("--max-batch", type=int, default=64, help="patches in one forward pass (%(default)s)")
     parser.add_argument("--max-wait-ms", type=float, default=60, help="longest wait to fill a batch (%(default)s)")
     parser.add_argument("--threads", type=int, help="of one forward pass on the CPU; default: all usable cores")
     parser.add_argument(

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 #: Encoded and decoded images may together hold about this much before decoding pauses.
 HELD_BYTES = 1024**3
+#: Bulk jobs hold 32 patches: two fill a forward pass while the next two are decoded. With half as much of both,
+#: the served share of the bare forward was measured at 0.78 instead of 0.86 (ResNet-101, 2 CPU cores).
+CREDIT = 4
 #: A thread that holds Python's lock gives it up after this long when another wants it. The default of 5 ms, once an
 #: operation of the network, would be felt in every forward pass.
 SWITCH_S = 0.0005
@@ -83,6 +86,7 @@ def run_worker(
         pool=pool,
         finish_later=finisher.later,
         ready=lambda: WorkerReady(
+            credit=CREDIT,
             worker_id=worker_id,
             host=socket.gethostname(),
             device=device.label,
