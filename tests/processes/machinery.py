@@ -114,5 +114,13 @@ class Asker:
         assert isinstance(body, StatusReported)
         return body
 
+    def await_bus(self) -> None:
+        """Until events reach this asker: the broker tells each newcomer its status. What is published before is lost."""
+        self.until(lambda: any(_is_published_status(envelope) for envelope in self.heard), "the asker to be subscribed")
+
     def await_worker(self) -> None:
         wait_until(lambda: self.status().workers[0].state in ("ready", "busy"), 60, what="a ready worker")
+
+
+def _is_published_status(envelope: Envelope) -> bool:
+    return isinstance(envelope.body, StatusReported) and envelope.header.correlationid is None

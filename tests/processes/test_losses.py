@@ -246,6 +246,7 @@ def test_a_speech_command_is_relayed_only_while_a_speech_worker_listens(
         engine="none", engines=("none",), voice=None, voices=(), rate_wpm=170, volume=1, muted=False, language="en",
         has_sound_device=False,
     )  # fmt: skip
+    asker.await_bus()
     line.publish(configured)
     wait_until(lambda: asker.status().speech_engine == "none", what="the speech worker to be known")
     asker.until(lambda: asker.bodies(SpeechConfigured), "its settings on the bus")

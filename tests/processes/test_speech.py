@@ -48,6 +48,7 @@ def no_sound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def start_speech(processes: Processes, asker: Asker, *arguments: str) -> subprocess.Popen[bytes]:
     """A speech worker that has told its settings, which it does once its engine is warm."""
+    asker.await_bus()
     before = len(asker.bodies(SpeechConfigured))
     worker = processes.start("services.speech", *arguments)
     asker.until(lambda: len(asker.bodies(SpeechConfigured)) > before, "the speech worker to be ready")
@@ -190,7 +191,7 @@ class TestHeard:
         worker = start_speech(processes, asker)
         for renderer in psutil.Process(worker.pid).children():
             renderer.kill()
-            wait_until(lambda dead=renderer: dead.status() == psutil.STATUS_ZOMBIE, what="the renderer's death")  # type: ignore[misc]
+            psutil.wait_procs([renderer], timeout=30)
         say(asker, Speak(text="Still here."))
         asker.until(lambda: outcomes(asker), "the sentence")
         assert outcomes(asker) == ["spoken"]
