@@ -115,7 +115,7 @@ class Asker:
         return body
 
     def await_bus(self) -> None:
-        """Until events reach this asker: the broker tells each newcomer its status. What is published before is lost."""
+        """Until events reach this asker: the broker tells each newcomer its status; what came before is lost."""
         self.until(lambda: any(_is_published_status(envelope) for envelope in self.heard), "the asker to be subscribed")
 
     def await_worker(self) -> None:
