@@ -71,10 +71,12 @@ class Run:
                 "optimiser": self.optimiser.state_dict(),
                 "epoch": self.epoch,
                 "step": self.step,
+                "history": self.history,
             },
             partial,
         )
         partial.replace(folder / "checkpoint.pt")
+        # For people and plots; the checkpoint has its own, so that a kill between the two loses no row.
         (folder / "history.json").write_text(json.dumps(self.history, indent=1))
 
     def restore(self, folder: Path) -> bool:
@@ -89,7 +91,7 @@ class Run:
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.epoch, self.step = state["epoch"], state["step"]
-        self.history = json.loads((folder / "history.json").read_text())
+        self.history = state["history"]
         return True
 
 
