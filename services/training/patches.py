@@ -1,0 +1,62 @@
+"""What training and evaluation ask of labelled patches, whatever they are stored in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Patches(Protocol):
+    """Labelled patches of one split, decoded when they are asked for: 220,025 of them cost no more memory than ten.
+
+    The fake in the tests (``tests/fakes/patches.py``) and every reader pass the same contract tests.
+    """
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """A name for each patch, unique within the set."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64: 1 where the patch shows tumour, else 0."""
+
+    @property
+    def groups(self) -> tuple[str, ...] | None:
+        """The slide or patient of each patch, or None where nobody knows it."""
+
+    @property
+    def patch_px(self) -> int:
+        """The side of every patch that ``read`` gives, in pixels."""
+
+    def __len__(self) -> int:
+        """How many patches there are."""
+
+    def read(self, indices: Sequence[int]) -> Tensor:
+        """The pixels of these patches, in this order: n×3×P×P uint8 RGB. Any thread may ask.
+
+        Raises:
+            BadTrainingData: a file that could be read when the set was opened cannot be read any more.
+        """
+
+
+class Chosen:
+    """Some patches of a set, in an order of their own; nothing is copied."""
+
+    def __init__(self, patches: Patches, indices: Sequence[int]) -> None:
+        self._patches = patches
+        self._indices = [int(index) for index in indices]
+        self.ids = tuple(patches.ids[index] for index in self._indices)
+        self.labels = patches.labels[torch.tensor(self._indices, dtype=torch.long)]
+        groups = patches.groups
+        self.groups = tuple(groups[index] for index in self._indices) if groups is not None else None
+        self.patch_px = patches.patch_px
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def read(self, indices: Sequence[int]) -> Tensor:
+        """The pixels of these patches of the choice: n×3×P×P uint8."""
+        return self._patches.read([self._indices[int(index)] for index in indices])
