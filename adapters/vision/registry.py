@@ -87,3 +87,45 @@ register(
         "Tan and Le, EfficientNet, 2019; the Lite variants of the TensorFlow TPU team, 2020",
     )
 )
+
+
+def _vit_hybrid(num_classes: int) -> nn.Module:
+    from adapters.vision.networks.vit_hybrid import HybridViT
+
+    return HybridViT(num_classes)
+
+
+register(
+    Architecture(
+        "vit_hybrid",
+        _vit_hybrid,
+        "norm",
+        "Dosovitskiy et al., An Image is Worth 16x16 Words, 2021, section 3.1 (hybrid); Xiao et al., Early "
+        "Convolutions Help Transformers See Better, 2021",
+    )
+)
+
+
+def _nasnet_mobile(num_classes: int) -> nn.Module:
+    from adapters.vision.networks.nasnet_mobile import NASNetMobile
+
+    return NASNetMobile(num_classes)
+
+
+register(Architecture("nasnet_mobile", _nasnet_mobile, "act", "Zoph et al., Learning Transferable Architectures, 2018"))
+
+
+def _sew_resnet18(num_classes: int) -> nn.Module:
+    from adapters.vision.networks.sew_resnet import SEWResNet
+
+    return SEWResNet(num_classes)
+
+
+register(
+    Architecture(
+        "sew_resnet18",
+        _sew_resnet18,
+        "layer4",
+        "Fang et al., Deep Residual Learning in Spiking Neural Networks, 2021",
+    )
+)
