@@ -1,95 +1,207 @@
-"""What a model card says of a model: measured once, on patches whose slides training never saw."""
+"""What is said of a model: measured on patches that chose nothing about it, with the protocol beside every number."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from domain.values import Value
+from domain.errors import BadTrainingData
 from domain.verdict import OperatingPoint
-from services.training.calibration import choose_operating_point, in_calibration_half
-from services.training.metrics import (
-    Measure,
-    accuracy_at,
-    area_under_roc,
-    brier_score,
-    expected_calibration_error,
-    interval,
-    negative_log_likelihood,
-    sensitivity_at,
-    specificity_at,
+from services.training.calibration import (
+    SENSITIVITY_AT_THRESHOLD,
+    calibration_ids_digest,
+    choose_operating_point,
+    in_calibration_half,
 )
+from services.training.metrics import ScoredPatches, intervals
+from services.training.protocol import interval_method, protocol
+from services.training.report import AllPatches, AtHalf, Cells, Interval, Report, Reporting
+
+RANKING = ("auc", "average_precision")
+AT_HALF = ("accuracy", "sensitivity", "specificity", "f1")
+DECIMALS = 6
 
 
-class Figure(Value):
-    """A measured number with its 95 % bootstrap interval over patches."""
+@dataclass(frozen=True)
+class Subject:
+    """What was evaluated, for the report alone: no figure depends on it."""
 
-    value: float
-    interval: tuple[float, float]
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} (95 % CI {self.interval[0]:.3f}–{self.interval[1]:.3f})"
-
-
-class Report(Value):
-    """Figures and the operating point, each with the patches that it rests on."""
-
-    n: int
-    """All held-out patches: for figures that need no threshold or temperature."""
-    n_calibration: int
-    """The half that chose temperature, threshold and band."""
-    n_evaluation: int
-    """The other half: for figures that need them."""
-    operating_point: OperatingPoint
-    figures: dict[str, Figure]
+    model: str = ""
+    sha256: str = ""
+    tta: int = 1
+    source: str = ""
+    """Which patches, for a person: "PCam validation patches (slides not seen in training)"."""
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def evaluate(margins: Tensor, labels: Tensor, ids: tuple[str, ...], draws: int = 1000) -> Report:
-    """Choose the operating point on one half of the held-out patches and measure on the other.
+class Fitted(NamedTuple):
+    """An operating point and the patches that it rests on."""
 
-    ``draws`` bootstrap samples make each interval. AUC and the figures at probability 0.5 before calibration use all
-    patches, since nothing was chosen on them.
+    point: OperatingPoint
+    protocol: str
+    digest: str
+    """Of the ids of these patches; a card keeps it, so that they are recognised and never reported on."""
+
+
+def fit(margins: Tensor, labels: Tensor, ids: Sequence[str], sensitivity: float = SENSITIVITY_AT_THRESHOLD) -> Fitted:
+    """Choose an operating point on the calibration half of these patches; the other half is not looked at.
+
+    Raises:
+        BadTrainingData: that half lacks a class.
     """
-    chosen = torch.tensor([in_calibration_half(identifier) for identifier in ids])
-    point = choose_operating_point(margins[chosen], labels[chosen])
-    rest = ~chosen
-    scaled, rest_labels = margins[rest] / point.temperature + point.bias, labels[rest]
-    threshold = math.log(point.threshold / (1 - point.threshold))
-    low, high = (math.log(p / (1 - p)) for p in point.band)
-    everywhere: dict[str, Measure] = {
-        "auc": area_under_roc,
-        "accuracy_at_half": accuracy_at(0.0),
-        "sensitivity_at_half": sensitivity_at(0.0),
-        "specificity_at_half": specificity_at(0.0),
-    }
-    evaluated: dict[str, Measure] = {
-        "ece": expected_calibration_error,
-        "nll": negative_log_likelihood,
-        "brier": brier_score,
-        "sensitivity": sensitivity_at(threshold),
-        "specificity": specificity_at(threshold),
-        "accuracy": accuracy_at(threshold),
-        "uncertain_share": lambda m, _: float(((m > low) & (m < high)).float().mean()),
-        "accuracy_when_certain": lambda m, y: _accuracy_outside(m, y, low, high),
-    }
-    figures = {name: _figure(measure, margins, labels, draws) for name, measure in everywhere.items()}
-    figures |= {name: _figure(measure, scaled, rest_labels, draws) for name, measure in evaluated.items()}
+    half = _half(ids)
+    point = choose_operating_point(margins[half], labels[half], sensitivity)
+    how = (
+        f"on {int(half.sum()):,} held-out patches (chosen by id, none of them reported on): temperature and bias by "
+        f"least negative log-likelihood; threshold for a sensitivity of {sensitivity:g}; the uncertain band from a "
+        f"sensitivity of {1 - (1 - sensitivity) * 0.4:g} to a specificity of 0.95"
+    )
+    return Fitted(point, how, calibration_ids_digest(ids))
+
+
+def reported(ids: Sequence[str], calibrated_on: str | None) -> Tensor:
+    """Which patches may be reported on: (N,) bool.
+
+    All, unless the set's calibration half is the very one that chose the operating point (``calibrated_on`` is its
+    ``calibration_ids_digest``): then the other half.
+    """
+    half = _half(ids)
+    if calibrated_on and bool(half.any()) and calibration_ids_digest(ids) == calibrated_on:
+        return ~half
+    return torch.ones(len(ids), dtype=torch.bool)
+
+
+def evaluate(
+    margins: Tensor,
+    labels: Tensor,
+    ids: Sequence[str],
+    groups: Sequence[str] | None,
+    operating_point: OperatingPoint,
+    calibrated_on: str | None,
+    *,
+    subject: Subject | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Report:
+    """Measure margins (N,) against labels (N,) on the patches that may be reported (see ``reported``).
+
+    Nothing is chosen here. ``groups`` names the slide or patient of each patch where they are known.
+
+    Raises:
+        BadTrainingData: there are no patches, or not one answer, label and group for each.
+    """
+    _check(margins, labels, ids, groups)
+    subject = subject or Subject()
+    mask = reported(ids, calibrated_on)
+    slides = _chosen(groups, mask)
+    scored = ScoredPatches(margins[mask], labels[mask], operating_point)
+    raw = ScoredPatches(margins[mask], labels[mask])
+    figures = {name: _defined(value) for name, value in scored.measures().items()}
+    resampled = slides if slides is not None and len(set(slides)) > 1 else None
+    reporting = Reporting(
+        half=not bool(mask.all()),
+        n_given=len(ids),
+        n_calibration=len(ids) - len(scored),
+        n_groups=None if slides is None else len(set(slides)),
+    )
+    classes = {"normal": int((~scored.tumour).sum()), "tumour": int(scored.tumour.sum())}
     return Report(
-        n=len(ids),
-        n_calibration=int(chosen.sum()),
-        n_evaluation=int(rest.sum()),
-        operating_point=point,
-        figures=figures,
+        n=len(scored),
+        **figures,
+        threshold=operating_point.threshold,
+        temperature=operating_point.temperature,
+        bias=operating_point.bias,
+        band=operating_point.band,
+        tta=subject.tta,
+        protocol=protocol(reporting, classes, operating_point, calibrated_on, subject.source, subject.tta),
+        model=subject.model,
+        sha256=subject.sha256,
+        at_half=_at_half(raw),
+        intervals=_rounded(intervals(scored, resampled, draws, seed)) | _half_intervals(raw, resampled, draws, seed),
+        interval_method=interval_method(slides, draws),
+        classes=classes,
+        cells=_cells(scored),
+        all_patches=_all(margins, labels, groups, draws, seed) if reporting.half else None,
+        reporting=reporting,
+        data=dict(subject.data),
+        histovox=_version(),
     )
 
 
-def _accuracy_outside(margins: Tensor, labels: Tensor, low: float, high: float) -> float:
-    certain = (margins <= low) | (margins >= high)
-    return float(((margins[certain] >= high) == labels[certain].bool()).float().mean())
+def _check(margins: Tensor, labels: Tensor, ids: Sequence[str], groups: Sequence[str] | None) -> None:
+    counts = {"answers": len(margins), "labels": len(labels), "ids": len(ids)}
+    if groups is not None:
+        counts["groups"] = len(groups)
+    if len(set(counts.values())) > 1:
+        raise BadTrainingData(f"Every patch needs one of each, but there are {counts}.")
+    if not ids:
+        raise BadTrainingData("There are no labelled patches to evaluate on.")
 
 
-def _figure(measure: Measure, margins: Tensor, labels: Tensor, draws: int) -> Figure:
-    low, high = interval(measure, margins, labels, draws)
-    return Figure(value=round(measure(margins, labels), 4), interval=(round(low, 4), round(high, 4)))
+def _half(ids: Sequence[str]) -> Tensor:
+    return torch.tensor([in_calibration_half(identifier) for identifier in ids], dtype=torch.bool)
+
+
+def _chosen(groups: Sequence[str] | None, mask: Tensor) -> list[str] | None:
+    return None if groups is None else [name for name, kept in zip(groups, mask.tolist(), strict=True) if kept]
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, DECIMALS)
+
+
+def _rounded(found: Mapping[str, Interval]) -> dict[str, Interval]:
+    return {name: (round(low, DECIMALS), round(high, DECIMALS)) for name, (low, high) in found.items()}
+
+
+def _at_half(raw: ScoredPatches) -> AtHalf:
+    measures = raw.measures()
+    return AtHalf(**{name: _defined(measures[name]) for name in AT_HALF})
+
+
+def _half_intervals(raw: ScoredPatches, groups: Sequence[str] | None, draws: int, seed: int) -> dict[str, Interval]:
+    found = intervals(raw, groups, draws, seed)
+    return _rounded({f"at_half.{name}": found[name] for name in AT_HALF if name in found})
+
+
+def _cells(scored: ScoredPatches) -> Cells:
+    counts = scored.cells()
+    (tn, fp), (fn, tp) = counts.sum(axis=0).astype(int).tolist()
+    normal, tumour = counts[1].sum(axis=1).astype(int).tolist()
+    return Cells(
+        true_positive=tp,
+        false_positive=fp,
+        true_negative=tn,
+        false_negative=fn,
+        uncertain_tumour=tumour,
+        uncertain_normal=normal,
+    )
+
+
+def _all(margins: Tensor, labels: Tensor, groups: Sequence[str] | None, draws: int, seed: int) -> AllPatches:
+    raw = ScoredPatches(margins, labels)
+    measures = raw.measures()
+    groups = groups if groups is not None and len(set(groups)) > 1 else None
+    found = intervals(raw, groups, draws, seed)
+    ranking = {name: found[name] for name in RANKING if name in found}
+    at_half = {f"at_half.{name}": found[name] for name in AT_HALF if name in found}
+    return AllPatches(
+        n=len(raw),
+        auc=_defined(measures["auc"]),
+        average_precision=_defined(measures["average_precision"]),
+        at_half=_at_half(raw),
+        intervals=_rounded(ranking | at_half),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("histovox")
+    except PackageNotFoundError:
+        return "not installed"
