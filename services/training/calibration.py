@@ -32,13 +32,13 @@ def fit_scaling(margins: Tensor, labels: Tensor) -> tuple[float, float]:
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
     bias = torch.zeros((), dtype=torch.float64, requires_grad=True)
     _minimise([log_temperature, bias], log_temperature, bias, margins, labels)
-    if float(log_temperature.exp()) < COLDEST:
+    if float(log_temperature.detach().exp()) < COLDEST:
         # Scores that separate the patches perfectly would drive it to zero, where every answer is 0 or 1. The bias is
         # measured in divided margins, so one that was fitted beside a colder temperature would fit no longer.
         log_temperature = torch.tensor(math.log(COLDEST), dtype=torch.float64)
         bias = torch.zeros((), dtype=torch.float64, requires_grad=True)
         _minimise([bias], log_temperature, bias, margins, labels)
-    return float(log_temperature.exp()), float(bias)
+    return float(log_temperature.detach().exp()), float(bias.detach())
 
 
 def _minimise(free: list[Tensor], log_temperature: Tensor, bias: Tensor, margins: Tensor, labels: Tensor) -> None:

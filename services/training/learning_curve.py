@@ -64,7 +64,7 @@ class LearningCurve(Value):
         return (
             f"Trained on {self.n_predicted:,} patches the same recipe would reach an AUC of about "
             f"{self.auc_predicted:.3f} ({low:.3f}–{high:.3f}), if the power law through {len(self.points)} sizes holds "
-            f"beyond the largest ({max(point.n_patches for point in self.points):,}); measured it is not."
+            f"beyond the largest ({max(point.n_patches for point in self.points):,}): a prediction, not a measurement."
         )
 
 

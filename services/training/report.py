@@ -101,6 +101,15 @@ class Report(Value):
     histovox: str
     disclaimer: str = SHORT_DISCLAIMER
 
+    def headline(self) -> list[str]:
+        """The figures that a person asks for first, a line each, with their intervals."""
+        lines = []
+        for name in ("auc", "accuracy", "sensitivity", "specificity", "ece"):
+            value, interval = getattr(self, name), self.intervals.get(name)
+            if value is not None and interval is not None:
+                lines.append(f"  {name:<12} {value:.3f}  ({interval[0]:.3f}–{interval[1]:.3f})")
+        return lines
+
     def json_text(self) -> str:
         """The text of ``metrics.json``."""
         return self.model_dump_json(indent=2) + "\n"

@@ -1,0 +1,169 @@
+"""The report's figures as inline SVG. Colours are classes of ``assets/report.css``: one drawing for light, dark, paper.
+
+All text in them is fixed or a number, so nothing from the data can reach the markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from services.training.metrics import ScoredPatches
+
+Floats = NDArray[np.float64]
+
+WIDTH, HEIGHT = 440, 400
+LEFT, RIGHT, TOP, BOTTOM = 50, 14, 14, 48
+#: A curve is drawn with so many points at most; more than a pixel apart nobody sees.
+CURVE_POINTS = 300
+RELIABILITY_BINS = 10
+SPREAD_BINS = 25
+
+
+class Plot:
+    """A plane whose both axes run from 0 to 1, to draw on."""
+
+    def __init__(self, name: str, x_label: str, y_label: str, height: int = HEIGHT) -> None:
+        self._name, self._height = name, height
+        self._parts: list[str] = []
+        for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+            x, y = self.x(tick), self.y(tick)
+            self._add(f'<line class="grid" x1="{x}" y1="{self.y(0)}" x2="{x}" y2="{self.y(1)}"/>')
+            self._add(f'<line class="grid" x1="{self.x(0)}" y1="{y}" x2="{self.x(1)}" y2="{y}"/>')
+            self.text(x, self.y(0) + 18, f"{tick:.1f}", "tick middle")
+            self.text(self.x(0) - 8, y + 4, f"{tick:.1f}", "tick end")
+        self.text(self.x(0.5), height - 8, x_label, "axis middle")
+        middle = self.y(0.5)
+        self._add(f'<text class="axis middle" transform="translate(13 {middle}) rotate(-90)">{y_label}</text>')
+
+    def x(self, value: float) -> float:
+        """From 0..1 to SVG units."""
+        return round(LEFT + value * (WIDTH - LEFT - RIGHT), 1)
+
+    def y(self, value: float) -> float:
+        """From 0..1 to SVG units, upwards."""
+        return round(self._height - BOTTOM - value * (self._height - TOP - BOTTOM), 1)
+
+    def line(self, xs: Iterable[float], ys: Iterable[float], css: str, close: bool = False) -> None:
+        """A path through points of the plane."""
+        points = "L".join(f"{self.x(x)} {self.y(y)}" for x, y in zip(xs, ys, strict=True))
+        self._add(f'<path class="{css}" d="M{points}{"Z" if close else ""}"/>')
+
+    def box(self, left: float, right: float, low: float, high: float, css: str) -> None:
+        """A filled rectangle in the plane."""
+        width, height = self.x(right) - self.x(left), self.y(low) - self.y(high)
+        self._add(
+            f'<rect class="{css}" x="{self.x(left)}" y="{self.y(high)}" width="{width:.1f}" height="{height:.1f}"/>'
+        )
+
+    def dot(self, x: float, y: float, css: str, radius: float = 5) -> None:
+        """A point of the plane."""
+        self._add(f'<circle class="{css}" cx="{self.x(x)}" cy="{self.y(y)}" r="{radius}"/>')
+
+    def text(self, x: float, y: float, words: str, css: str) -> None:
+        """Words at SVG units."""
+        self._add(f'<text class="{css}" x="{x}" y="{y}">{words}</text>')
+
+    def note(self, x: float, y: float, words: str, css: str = "note") -> None:
+        """Words at a point of the plane, beside it or, near the right border, before it."""
+        if x > 0.6:
+            self.text(self.x(x) - 11, self.y(y) + 4, words, f"{css} end")
+        else:
+            self.text(self.x(x) + 11, self.y(y) + 4, words, css)
+
+    def svg(self) -> Markup:
+        """The drawing."""
+        body = "".join(self._parts)
+        return Markup(
+            f'<svg viewBox="0 0 {WIDTH} {self._height}" role="img" aria-label="{self._name}" '
+            f'xmlns="http://www.w3.org/2000/svg">{body}</svg>'
+        )
+
+    def _add(self, part: str) -> None:
+        self._parts.append(part)
+
+
+def roc(scored: ScoredPatches) -> Markup:
+    """Sensitivity over false-positive rate, and where the threshold stands on it. Takes both classes."""
+    plot = Plot("ROC curve", "1 − specificity", "sensitivity")
+    normals, tumours = scored.steps()
+    xs, ys = _thinned(np.append(0, normals / normals[-1]), np.append(0, tumours / tumours[-1]))
+    plot.line([0, 1], [0, 1], "chance")
+    plot.line([*xs, 1.0], [*ys, 0.0], "area", close=True)
+    plot.line(xs, ys, "curve")
+    found = scored.measures()
+    _mark_threshold(plot, 1 - found["specificity"], found["sensitivity"])
+    return plot.svg()
+
+
+def precision_recall(scored: ScoredPatches) -> Markup:
+    """Precision over sensitivity, and where the threshold stands on it. Takes both classes."""
+    plot = Plot("Precision-recall curve", "sensitivity (recall)", "precision")
+    normals, tumours = scored.steps()
+    precisions = tumours / (normals + tumours)
+    xs, ys = _thinned(np.append(0, tumours / tumours[-1]), np.append(precisions[0], precisions))
+    prevalence = float(scored.tumour.mean())
+    plot.line([0, 1], [prevalence, prevalence], "chance")
+    plot.line([0.0, *xs, 1.0], [0.0, *ys, 0.0], "area", close=True)
+    plot.line(xs, ys, "curve")
+    found = scored.measures()
+    if found["precision"] == found["precision"]:
+        _mark_threshold(plot, found["sensitivity"], found["precision"])
+    return plot.svg()
+
+
+def reliability(scored: ScoredPatches) -> Markup:
+    """Frequency of tumour over its stated probability, with 95 % Wilson intervals; below, how many patches."""
+    plot = Plot("Reliability diagram", "stated probability of tumour", "share that is tumour")
+    places = np.minimum((scored.probabilities * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    counts = np.bincount(places, minlength=RELIABILITY_BINS)
+    for place in range(RELIABILITY_BINS):
+        share = 0.22 * counts[place] / max(1, counts.max())
+        plot.box((place + 0.06) / RELIABILITY_BINS, (place + 0.94) / RELIABILITY_BINS, 0, share, "count")
+    plot.line([0, 1], [0, 1], "chance")
+    inside = [(places == place) for place in range(RELIABILITY_BINS) if counts[place]]
+    stated = [float(scored.probabilities[chosen].mean()) for chosen in inside]
+    found = [float(scored.tumour[chosen].mean()) for chosen in inside]
+    for x, y, chosen in zip(stated, found, inside, strict=True):
+        plot.line([x, x], wilson(y, int(chosen.sum())), "bar")
+    plot.line(stated, found, "curve")
+    for x, y in zip(stated, found, strict=True):
+        plot.dot(x, y, "dot", 4)
+    return plot.svg()
+
+
+def spread(scored: ScoredPatches, threshold: float, band: tuple[float, float]) -> Markup:
+    """How the probabilities of both classes lie about the threshold and the uncertain band."""
+    plot = Plot("Probabilities by class", "probability of tumour", "share of its class (square root)")
+    plot.box(*band, 0, 1, "band")
+    edges = np.linspace(0, 1, SPREAD_BINS + 1)
+    for css, chosen in (("normals", ~scored.tumour), ("tumours", scored.tumour)):
+        counts, _ = np.histogram(scored.probabilities[chosen], edges)
+        # The square root keeps the few between the two heaps visible, and they are what the band is about.
+        heights = np.sqrt(counts / max(1, counts.sum()))
+        xs, ys = np.repeat(edges, 2), np.concatenate([[0], np.repeat(heights, 2), [0]])
+        plot.line(xs, ys, css, close=True)
+    plot.line([threshold, threshold], [0, 1], "threshold")
+    return plot.svg()
+
+
+def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95 % interval of a share of ``count`` trials (Wilson 1927)."""
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def _mark_threshold(plot: Plot, x: float, y: float) -> None:
+    plot.dot(x, y, "mark", 5.5)
+    plot.note(x, y - 0.055, "at the threshold")
+
+
+def _thinned(xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
+    """Points about evenly spaced along the curve, the first and the last among them."""
+    length = np.append(0, np.cumsum(np.abs(np.diff(xs)) + np.abs(np.diff(ys))))
+    chosen = np.unique(np.searchsorted(length, np.linspace(0, length[-1], CURVE_POINTS)).clip(max=len(xs) - 1))
+    return xs[chosen], ys[chosen]
