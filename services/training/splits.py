@@ -111,10 +111,10 @@ def _about_slides(training: tuple[str, ...] | None, held_out: tuple[str, ...] | 
     listed = ", ".join(shared[:3]) + (", …" if len(shared) > 3 else "")
     if groups == "require":
         raise BadTrainingData(
-            f"{len(shared):,} slides or patients are in the training and in the held-out set ({listed}): move each "
+            f"Slides or patients are in both the training and the held-out set ({len(shared):,}: {listed}): move each "
             "to one of them, or drop --groups require."
         )
-    return [f"but {len(shared):,} slides or patients are on both sides ({listed}), so the figures are too good"]
+    return [f"but some slides or patients are on both sides ({len(shared):,}: {listed}), so the figures are too good"]
 
 
 def _about_twins(training: Patches, held_out: Patches) -> list[str]:
@@ -125,7 +125,9 @@ def _about_twins(training: Patches, held_out: Patches) -> list[str]:
     twins = sum(row.tobytes() in known for row in held_out.fingerprints)
     if not twins:
         return []
-    return [f"but {twins:,} held-out patches have the very pixels of a training patch, so the figures are too good"]
+    return [
+        f"but some held-out patches have the very pixels of a training patch ({twins:,}), so the figures are too good"
+    ]
 
 
 def _at_random(labels: NDArray[np.int64], share: float, random: np.random.Generator) -> NDArray[np.bool_]:

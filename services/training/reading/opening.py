@@ -184,7 +184,7 @@ def _found(folder: Path) -> str:
     for entry in entries[:8]:
         if entry.is_dir():
             images = len(images_in(entry))
-            told.append(f"{entry.name}/ ({images:,} images)" if images else f"{entry.name}/")
+            told.append(f"{entry.name}/ (images: {images:,})" if images else f"{entry.name}/")
         else:
             told.append(entry.name)
     text = f"It holds {', '.join(told)}{', …' if len(entries) > len(told) else ''}."
