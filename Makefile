@@ -1,11 +1,11 @@
 # Histovox. Each target sets up what it needs the first time; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test check check-static generate format classifier bench doctor train
+.PHONY: help run test check check-static generate format classifier bench doctor train evaluate learning-curve
 
 python := .venv/bin/python
 # FILE=… and its like reach the recipes as environment variables, so that spaces and quotes in them survive.
-export FILE CLASSIFIER BIND DATA ARCHITECTURE OUT ARGS
+export FILE CLASSIFIER BIND DATA MODEL RECIPE NAME OUT REPORT ARGS
 
 help: ## This list
 	@echo "Histovox: an aid for reading histology images, not a diagnosis."
@@ -49,7 +49,18 @@ doctor: ## Look for what is missing or broken, and say how to mend it
 	@scripts/setup.sh run
 	@$(python) -m ui.cli doctor $(ARGS)
 
-train: ## Train a model: DATA=folder [ARCHITECTURE=resnet101] [OUT=runs/name] [ARGS="--package models/name"]
+train: ## Train a model: DATA=folder [MODEL=resnet101] [RECIPE=file.toml] [NAME=package] [OUT=runs/name]
 	@scripts/setup.sh dev
-	@$(python) -m services.training --data "$${DATA:?say where the patches are: make train DATA=folder}" \
-	    --architecture "$${ARCHITECTURE:-resnet101}" --out "$${OUT:-runs/$${ARCHITECTURE:-resnet101}}" $(ARGS)
+	@$(python) -m services.training train --data "$${DATA:?say where the patches are: make train DATA=folder}" \
+	    $${MODEL:+--architecture "$$MODEL"} $${RECIPE:+--recipe "$$RECIPE"} $${NAME:+--name "$$NAME"} \
+	    $${OUT:+--out "$$OUT"} $(ARGS)
+
+evaluate: ## Measure a model: DATA=folder [MODEL=name] [REPORT=folder] [ARGS="--tta --robustness"]
+	@scripts/setup.sh run
+	@$(python) -m services.training evaluate --data "$${DATA:?say where the patches are: make evaluate DATA=folder}" \
+	    $${MODEL:+--model "$$MODEL"} $${REPORT:+--report "$$REPORT"} $(ARGS)
+
+learning-curve: ## What more data would bring: DATA=folder [MODEL=resnet18] [RECIPE=file.toml] [OUT=runs/learning-curve]
+	@scripts/setup.sh dev
+	@$(python) -m services.training learning-curve --data "$${DATA:?say where the patches are}" \
+	    $${MODEL:+--architecture "$$MODEL"} $${RECIPE:+--recipe "$$RECIPE"} $${OUT:+--out "$$OUT"} $(ARGS)

@@ -183,3 +183,21 @@ class JournalFailed(OurError):
     """The journal cannot be read or written (disk full, damaged file)."""
 
     code = "journal_failed"
+
+
+class BadRecipe(CallerError):
+    """A training recipe that cannot be followed: a field is unknown, out of range, or contradicts the run."""
+
+    code = "bad_recipe"
+
+
+class TrainingDiverged(CallerError):
+    """The loss is no number any more; the run stands at its last checkpoint."""
+
+    code = "training_diverged"
+
+
+class RunNotSaved(OurError):
+    """A checkpoint or package could not be written (disk full, no permission); the earlier one still stands."""
+
+    code = "run_not_saved"

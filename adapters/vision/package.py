@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -36,7 +36,7 @@ from domain.values import ModelIdentity
 from domain.verdict import OperatingPoint
 
 if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not need it
-    from torch import nn
+    from torch import Tensor, nn
 
 Storage = Literal["int8", "bf16", "fp32"]
 #: A one-line file beside the packages.
@@ -82,7 +82,15 @@ def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:
     if not models_dir.is_dir():
         return ()
     folders = (folder for folder in sorted(models_dir.iterdir()) if folder.is_dir() and folder.name[0] not in "._")
-    return tuple(_summary(folder) for folder in folders)
+    return tuple(package_at(folder) for folder in folders)
+
+
+def package_at(folder: Path) -> PackageSummary:
+    """The package in ``folder``, wherever that lies, checksum verified; no network is built."""
+    config, card, faults = _read(folder)
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
+    name = folder.resolve().name
+    return PackageSummary(name, card.title if card else name, "; ".join(faults[:8]) or None, size, card, config)
 
 
 def identity_of(summary: PackageSummary) -> ModelIdentity | None:
@@ -126,7 +134,7 @@ def load_package(folder: Path) -> LoadedPackage:
     network, faults = _build(folder, config)
     if network is None:
         raise _bad(folder, faults)
-    if contradiction := _contradiction(smoke_margins(network, config, card.positive_class), card.smoke):
+    if contradiction := smoke_contradiction(smoke_margins(network, config, card.positive_class), card.smoke):
         raise _bad(folder, [contradiction])
     identity = _identity(folder.resolve().name, config, card)
     return LoadedPackage(identity, network, config, card, identity.fingerprint)
@@ -143,6 +151,7 @@ def write_package(
     training: TrainingFacts,
     operating_point: OperatingPoint,
     operating_point_protocol: str,
+    calibration_ids: str | None = None,
     appearance: Appearance,
     evaluation: Evaluation | None = None,
     storage: Storage = "int8",
@@ -177,15 +186,16 @@ def write_package(
             storage=StorageFacts(weights=_STORAGE_WORDS[storage], measured_difference=measured_difference),
             operating_point=operating_point,
             operating_point_protocol=operating_point_protocol,
+            calibration_ids=calibration_ids,
             appearance=appearance,
             smoke=_smoke(margins),
             limits=tuple(limits),
             intended_use=intended_use,
         )
-        _write_json(partial / CONFIG_FILE, config)
-        _write_json(partial / CARD_FILE, card)
+        write_config(partial / CONFIG_FILE, config)
+        write_card(partial / CARD_FILE, card)
         load_package(partial)
-        _swap_in(partial, folder)
+        swap_in(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return card
@@ -244,27 +254,35 @@ def _parse(path: Path, model: type[_M], faults: list[str]) -> _M | None:
 
 
 def _build(folder: Path, config: PackageConfig) -> tuple[nn.Module | None, list[str]]:
-    import torch
-
     from adapters.vision.storage import read_weights
 
     try:
         state = read_weights(folder / WEIGHTS_FILE)
     except ValueError as error:
         return None, [f"{WEIGHTS_FILE}: {error}"]
+    return build_network(config, state, WEIGHTS_FILE)
+
+
+def build_network(config: PackageConfig, state: dict[str, Tensor], file: str) -> tuple[nn.Module | None, list[str]]:
+    """The network that ``config`` names with the weights ``state``, or None and every way in which they do not fit.
+
+    ``file`` is what the faults call the weights. The network is float32, on the CPU and in evaluation mode.
+    """
+    import torch
+
     build = registry.architecture(config.architecture).build
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
         network = build(config.num_classes)
     expected = network.state_dict()
-    faults = [f"{WEIGHTS_FILE} lacks {name}" for name in expected if name not in state]
-    faults += [
-        f"{WEIGHTS_FILE} has {name}, which {config.architecture} has not" for name in state if name not in expected
-    ]
+    faults = [f"{file} lacks {name}" for name in expected if name not in state]
+    faults += [f"{file} has {name}, which {config.architecture} has not" for name in state if name not in expected]
     for name, tensor in state.items():
         if name in expected and tensor.shape != expected[name].shape:
             has, needs = tuple(tensor.shape), tuple(expected[name].shape)
             hint = " (the number of classes differs)" if has[1:] == needs[1:] else ""
-            faults.append(f"{WEIGHTS_FILE}: {name} is {has}, not {needs}{hint}")
+            faults.append(f"{file}: {name} is {has}, not {needs}{hint}")
+        elif name in expected and tensor.is_floating_point() != expected[name].is_floating_point():
+            faults.append(f"{file}: {name} holds {tensor.dtype}, not {expected[name].dtype}")
     if faults:
         return None, faults
     network.load_state_dict(state, assign=True)
@@ -274,7 +292,7 @@ def _build(folder: Path, config: PackageConfig) -> tuple[nn.Module | None, list[
     return network.eval().requires_grad_(False), []
 
 
-def _contradiction(found: Sequence[float], smoke: Smoke) -> str | None:
+def smoke_contradiction(found: Sequence[float], smoke: Smoke) -> str | None:
     """What is wrong when the weights do not answer the smoke patches as they did when they were packaged."""
     if len(found) != len(smoke.margins):
         return f"the card states {len(smoke.margins)} smoke margins where {len(found)} patches are asked"
@@ -284,13 +302,6 @@ def _contradiction(found: Sequence[float], smoke: Smoke) -> str | None:
         return "the class order is swapped: every smoke patch gets the opposite answer to the one on the card"
     worst = max(abs(a - b) for a, b in zip(found, smoke.margins, strict=True))
     return f"the weights do not behave as when they were packaged: a smoke margin is off by {worst:.3g}"
-
-
-def _summary(folder: Path) -> PackageSummary:
-    config, card, faults = _read(folder)
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    fault = "; ".join(faults[:8]) or None
-    return PackageSummary(folder.name, card.title if card else folder.name, fault, size, card, config)
 
 
 def _bad(folder: Path, faults: Sequence[str]) -> BadModelPackage:
@@ -328,17 +339,32 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_json(path: Path, model: BaseModel) -> None:
-    path.write_text(json.dumps(model.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def write_config(path: Path, config: PackageConfig) -> None:
+    """``config.json``: WSInfer's schema wants arguments that are not there left out, not null."""
+    _write_json(path, config.model_dump(mode="json", exclude_none=True))
 
 
-def _swap_in(partial: Path, folder: Path) -> None:
-    """Put the finished folder in its place; an older package of that name gives way."""
+def write_card(path: Path, card: ModelCard) -> None:
+    """``card.json``."""
+    _write_json(path, card.model_dump(mode="json"))
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def swap_in(partial: Path, folder: Path) -> None:
+    """Put the finished folder in its place; an older one of that name gives way, and stays where that fails."""
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.replace(old)
-    partial.replace(folder)
+    try:
+        partial.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -353,10 +379,16 @@ __all__ = [
     "Storage",
     "TrainingFacts",
     "Transform",
+    "build_network",
     "default_model",
     "identity_of",
     "list_packages",
     "load_package",
+    "package_at",
+    "smoke_contradiction",
     "smoke_margins",
+    "swap_in",
+    "write_card",
+    "write_config",
     "write_package",
 ]

@@ -160,6 +160,8 @@ class ModelCard(_Stated):
     operating_point: OperatingPoint
     operating_point_protocol: str
     """On which patches, and by which rule, threshold, band and temperature were chosen."""
+    calibration_ids: str | None = None
+    """SHA-256 of those patches' sorted names, one a line: an evaluation recognises them and leaves them out."""
     appearance: Appearance
     smoke: Smoke
     limits: tuple[str, ...] = ()

@@ -24,11 +24,13 @@ _HED_FROM_RGB = torch.linalg.inv(_RGB_FROM_HED)
 def augment(patches: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     """Augment ``patches`` (N×3×H×W, uint8) and return N×3×H×W uint8 of the same size."""
     patches = symmetries(patches, generator)
+    patches = foreign_borders(patches, recipe.foreign_border_share, generator)
     pixels = patches.float() / 255
     pixels = stain_jitter(pixels, recipe.stain_jitter, generator)
     pixels = brightness_jitter(pixels, recipe.brightness_jitter, generator)
     pixels = zoom_and_shift(pixels, recipe.scale_jitter, recipe.shift_px, generator)
     pixels = blur_some(pixels, recipe.blur_share, generator)
+    pixels = resample_some(pixels, recipe.resample_share, generator)
     quantised = (pixels.clamp(0, 1) * 255).round().to(torch.uint8)
     return recompress_some(quantised, recipe.jpeg_share, recipe.jpeg_quality, generator)
 
@@ -89,6 +91,36 @@ def blur_some(pixels: Tensor, share: float, generator: torch.Generator) -> Tenso
     pixels = pixels.clone()
     pixels[chosen] = gaussian_blur(pixels[chosen], [5, 5], [sigma, sigma])
     return pixels
+
+
+def resample_some(pixels: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Bring a share down to 45..90 % and up again: a softer scanner, and no trace left of the codec's 8×8 grid."""
+    chosen = torch.rand(len(pixels), generator=generator) < share
+    if not bool(chosen.any()):
+        return pixels
+    size = pixels.shape[-1]
+    small = max(8, round(size * (0.45 + 0.45 * float(torch.rand((), generator=generator)))))
+    pixels = pixels.clone()
+    down = F.interpolate(pixels[chosen], size=(small, small), mode="bilinear", antialias=True, align_corners=False)
+    pixels[chosen] = F.interpolate(down, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 1)
+    return pixels
+
+
+def foreign_borders(patches: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Give a share of the patches the surround of another patch (after CutMix, Yun et al. 2019).
+
+    The label is about the centre 32×32 pixels, so it stays true; what a slide looks like around it stops being a hint.
+    """
+    if share <= 0 or len(patches) < 2:
+        return patches
+    size = patches.shape[-1]
+    others = patches[torch.randperm(len(patches), generator=generator)]
+    kept = 36 + int(torch.randint(0, max(1, size - 43), (), generator=generator))
+    start = (size - kept) // 2
+    mixed = others.clone()
+    mixed[..., start : start + kept, start : start + kept] = patches[..., start : start + kept, start : start + kept]
+    chosen = torch.rand(len(patches), generator=generator) < share
+    return torch.where(chosen.view(-1, 1, 1, 1), mixed, patches)
 
 
 def recompress_some(patches: Tensor, share: float, quality: tuple[int, int], generator: torch.Generator) -> Tensor:

@@ -1,181 +1,212 @@
-"""Training as two plain functions: one epoch, and a run of them that can be killed and resumed."""
+"""Training as plain functions: one step, one epoch, and a run of them that can be killed and resumed."""
 
 from __future__ import annotations
 
-import copy
-import json
-import logging
 import math
 import time
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from domain.errors import BadTrainingData
-from services.training.augment import augment
-from services.training.data import LabelledPatches
+from domain.errors import TrainingDiverged
+from services.training.batches import Share, centre_crop, epoch_batches
+from services.training.curves import draw_curves
 from services.training.metrics import area_under_roc
+from services.training.normalise import normalise
+from services.training.patches import Patches
 from services.training.recipe import Recipe
-
-log = logging.getLogger(__name__)
-
-#: Channel means and deviations that patches are normalised with (ImageNet's, so that transfer works).
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+from services.training.run import Run
+from services.training.run_folder import BEST, CURVES, RunFolder
 
 
-def normalise(patches: Tensor) -> Tensor:
-    """N×3×H×W uint8 to float32 with the mean and deviation that every package of ours states."""
-    mean = torch.tensor(MEAN).view(1, 3, 1, 1)
-    std = torch.tensor(STD).view(1, 3, 1, 1)
-    return (patches.float() / 255 - mean) / std
+class Progress(Protocol):
+    """Told how a run goes; the terminal's bar, or nothing in tests."""
+
+    def step(self, run: Run, loss: float, patches_per_second: float) -> None:
+        """So many steps are done, at this speed."""
+
+    def epoch(self, run: Run) -> None:
+        """An epoch is done; its row is the last of ``run.history``."""
 
 
-def centre_crop(patches: Tensor, size: int) -> Tensor:
-    """The middle ``size``×``size`` pixels."""
-    margin = (patches.shape[-1] - size) // 2
-    return patches[..., margin : margin + size, margin : margin + size] if margin > 0 else patches
+@dataclass(frozen=True)
+class Training:
+    """What one run needs beside its state."""
+
+    fabric: Fabric
+    folder: RunFolder
+    training: Patches
+    tuning: Patches
+    """Chooses the epoch that is kept and says when to stop; nothing that is reported rests on it."""
+    progress: Progress
+    taught: Tensor | None = None
+    """What the recipe's teachers say of each training patch, (N,) probabilities of tumour."""
+    workers: int = 1
+    checkpoint_seconds: float = 120.0
+    look_every: int = 20
+    """Steps between looks at the loss: each makes a GPU wait."""
 
 
-class Run:
-    """The state of a training run: network, averaged network, optimiser and how far it has come."""
+def train(run: Run, setting: Training) -> nn.Module:
+    """Train to the recipe's end and return the weights that are kept. ``run`` is new, or was restored.
 
-    def __init__(self, network: nn.Module, recipe: Recipe, patches: int) -> None:
-        self.recipe = recipe
-        self.network = network
-        self.averaged = copy.deepcopy(network).eval()
-        self.optimiser = torch.optim.AdamW(_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
-        self.steps_per_epoch = patches // recipe.batch_size
-        self.epoch = 0
-        self.step = 0
-        self.history: list[dict[str, float]] = []
-
-    def rate_at(self, step: int) -> float:
-        """Linear warm-up, then a cosine to zero."""
-        total = self.steps_per_epoch * self.recipe.epochs
-        warmup = max(1, int(total * self.recipe.warmup_share))
-        if step < warmup:
-            return self.recipe.learning_rate * (step + 1) / warmup
-        return self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
-
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint whole or not at all."""
-        partial = folder / "checkpoint.partial"
-        torch.save(
-            {
-                "recipe": self.recipe.model_dump_json(),
-                "network": self.network.state_dict(),
-                "averaged": self.averaged.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "epoch": self.epoch,
-                "step": self.step,
-                "history": self.history,
-            },
-            partial,
-        )
-        partial.replace(folder / "checkpoint.pt")
-        # For people and plots; the checkpoint has its own, so that a kill between the two loses no row.
-        (folder / "history.json").write_text(json.dumps(self.history, indent=1))
-
-    def restore(self, folder: Path) -> bool:
-        """Take up the checkpoint in ``folder``; False when there is none. A different recipe is refused."""
-        path = folder / "checkpoint.pt"
-        if not path.exists():
-            return False
-        state = torch.load(path, weights_only=True)
-        if state["recipe"] != self.recipe.model_dump_json():
-            raise BadTrainingData(f"{path} was made by another recipe; choose another folder or the same recipe.")
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.epoch, self.step = state["epoch"], state["step"]
-        self.history = state["history"]
-        return True
+    Raises:
+        TrainingDiverged: the loss is no number; the last checkpoint still stands.
+        RunNotSaved: the disk is full; likewise.
+    """
+    wrapped, optimiser = setting.fabric.setup(run.network, run.optimiser)
+    run.optimiser = optimiser
+    while run.epoch < run.recipe.epochs and not run.finished:
+        train_one_epoch(run, wrapped, setting)
+        _end_of_epoch(run, setting)
+    return _kept(run, setting)
 
 
-def train(run: Run, training: LabelledPatches, held_out: LabelledPatches, folder: Path) -> nn.Module:
-    """Train to the recipe's end and return the averaged network. ``held_out`` is only watched, never used to choose."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if run.restore(folder):
-        log.info("resuming after epoch %d", run.epoch)
-    while run.epoch < run.recipe.epochs:
-        began = time.monotonic()
-        loss = train_one_epoch(run, training)
-        run.epoch += 1
-        scores = predict(run.averaged, held_out.pixels)
-        seconds = time.monotonic() - began
-        row = {
-            "epoch": run.epoch,
-            "loss": loss,
-            "held_out_auc": area_under_roc(scores, held_out.labels),
-            "held_out_accuracy": float(((scores > 0) == held_out.labels.bool()).float().mean()),
-            "seconds": seconds,
-        }
-        run.history.append(row)
-        run.save(folder)
-        log.info("%s", " ".join(f"{key} {value:.4g}" for key, value in row.items()))
-    return run.averaged
-
-
-def train_one_epoch(run: Run, training: LabelledPatches) -> float:
-    """One pass over the training patches in an order that depends on seed and epoch alone. Returns the mean loss."""
-    recipe = run.recipe
-    generator = torch.Generator().manual_seed(recipe.seed + run.epoch)
-    order = torch.randperm(len(training), generator=generator)
-    crop = recipe.crop_at(run.epoch)
-    run.network.train()
-    total, began = 0.0, time.monotonic()
-    for index in range(run.steps_per_epoch):
-        chosen = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
-        patches = augment(centre_crop(training.pixels[chosen], min(96, crop + 16)), recipe, generator)
-        for group in run.optimiser.param_groups:
-            group["lr"] = run.rate_at(run.step)
-        inputs = normalise(centre_crop(patches, crop)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = run.network(inputs)
-        loss = F.cross_entropy(logits.float(), training.labels[chosen], label_smoothing=recipe.label_smoothing)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss became {loss.item()} at step {run.step}; lower the learning rate")
-        run.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(run.network.parameters(), 5.0)
-        run.optimiser.step()
+def train_one_epoch(run: Run, wrapped: nn.Module, setting: Training) -> None:
+    """The rest of the current epoch: all of it, or what a kill left to do."""
+    recipe, fabric = run.recipe, setting.fabric
+    targets = soft_targets(setting.training.labels, setting.taught, recipe)
+    batches = epoch_batches(
+        setting.training,
+        recipe,
+        run.epoch,
+        first_step=run.step,
+        share=Share(fabric.global_rank, fabric.world_size),
+        workers=setting.workers,
+    )
+    wrapped.train()
+    saved = began = time.monotonic()
+    unseen: list[tuple[Tensor, Tensor, int]] = []
+    for batch in batches:
+        unseen.append(train_one_step(run, wrapped, batch.pixels, targets[batch.places], setting))
         run.step += 1
-        _average(run)
-        total += loss.item()
-        if index % 50 == 49:
-            speed = (index + 1) * recipe.batch_size / (time.monotonic() - began)
-            log.info("epoch %d step %d loss %.4f, %.0f patches/s", run.epoch + 1, index + 1, total / (index + 1), speed)
-    return total / max(1, run.steps_per_epoch)
+        if run.step % setting.look_every == 0 or run.step == run.steps_per_epoch:
+            now = time.monotonic()
+            speed = _look(run, unseen, now - began, setting)
+            began = now
+            setting.progress.step(run, run.sums["loss"] / run.sums["patches"], speed)
+            if now - saved > setting.checkpoint_seconds and fabric.is_global_zero:
+                run.save(setting.folder)
+                saved = now
+
+
+def soft_targets(labels: Tensor, taught: Tensor | None, recipe: Recipe) -> Tensor:
+    """What the network is asked to say of each patch, (N,) in 0..1: the label, smoothed, and what teachers say of it.
+
+    Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015, with the teachers' answers taken once.
+    """
+    targets = labels.float() * (1 - 2 * recipe.label_smoothing) + recipe.label_smoothing
+    return targets if taught is None else (1 - recipe.teacher_share) * targets + recipe.teacher_share * taught
+
+
+def train_one_step(
+    run: Run, wrapped: nn.Module, pixels: Tensor, targets: Tensor, setting: Training
+) -> tuple[Tensor, Tensor, int]:
+    """One update on n×3×S×S uint8 pixels and (n,) targets.
+
+    Returns the loss, how many answers were right (both still on the device) and of how many patches.
+    """
+    recipe, fabric = run.recipe, setting.fabric
+    targets = targets.to(fabric.device)
+    truth = targets > 0.5
+    inputs = normalise(centre_crop(pixels.to(fabric.device), recipe.crop_at(run.epoch)))
+    if recipe.mixup > 0 and len(targets) > 1:
+        inputs, targets = _mixed(inputs, targets, recipe)
+    run.set_rate()
+    margins = margins_of(wrapped(inputs))
+    loss = F.binary_cross_entropy_with_logits(margins, targets)
+    run.optimiser.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    fabric.clip_gradients(wrapped, run.optimiser, max_norm=recipe.gradient_clip, error_if_nonfinite=False)
+    run.optimiser.step()
+    run.average()
+    return loss.detach(), ((margins.detach() > 0) == truth).sum(), len(truth)
+
+
+def margins_of(logits: Tensor) -> Tensor:
+    """N×2 logits to N margins in float32, tumour minus normal."""
+    return logits[:, 1].float() - logits[:, 0].float()
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, patches: Tensor, batch_size: int = 64) -> Tensor:
-    """The logit margin, tumour minus normal, of each patch (N×3×H×W uint8)."""
+def predict(network: nn.Module, patches: Patches, fabric: Fabric, view_px: int, batch_size: int = 128) -> Tensor:
+    """The margin of each patch from its centre ``view_px``, (N,) float32 on the CPU; in the run's own precision."""
     network.eval()
     margins = []
-    for batch in torch.split(patches, batch_size):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = network(normalise(batch).contiguous(memory_format=torch.channels_last)).float()
-        margins.append(logits[:, 1] - logits[:, 0])
-    return torch.cat(margins)
+    for start in range(0, len(patches), batch_size):
+        pixels = patches.read(range(start, min(start + batch_size, len(patches)))).to(fabric.device)
+        with fabric.autocast():
+            margins.append(margins_of(network(normalise(centre_crop(pixels, view_px)))).cpu())
+    return torch.cat(margins) if margins else torch.empty(0)
 
 
-@torch.no_grad()
-def _average(run: Run) -> None:
-    decay = min(run.recipe.ema_decay, (1 + run.step) / (10 + run.step))
-    for mean, value in zip(run.averaged.parameters(), run.network.parameters(), strict=True):
-        mean.lerp_(value, 1 - decay)
-    for kept, current in zip(run.averaged.buffers(), run.network.buffers(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(current, 1 - decay)
-        else:
-            kept.copy_(current)
+def _mixed(inputs: Tensor, targets: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    # mixup (Zhang et al. 2018); the global generator is part of the checkpoint.
+    share = float(torch.distributions.Beta(recipe.mixup, recipe.mixup).sample())
+    other = torch.randperm(len(inputs)).to(inputs.device)
+    return share * inputs + (1 - share) * inputs[other], share * targets + (1 - share) * targets[other]
 
 
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+def _look(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, setting: Training) -> float:
+    """Add up what the device has done since the last look; patches a second over all processes."""
+    patches = sum(count for _, _, count in unseen)
+    loss = sum(float(loss) * count for loss, _, count in unseen)
+    if not math.isfinite(loss):
+        raise TrainingDiverged(
+            f"The loss became {loss} in epoch {run.epoch + 1}, step {run.step}. The run stands at its last checkpoint; "
+            "lower --learning-rate, or train in --precision 32-true, into another --out."
+        )
+    run.sums["loss"] += loss
+    run.sums["right"] += sum(float(right) for _, right, _ in unseen)
+    run.sums["patches"] += patches
+    run.sums["seconds"] += seconds
+    unseen.clear()
+    return patches * setting.fabric.world_size / max(seconds, 1e-9)
+
+
+def _end_of_epoch(run: Run, setting: Training) -> None:
+    margins = predict(run.averaged, setting.tuning, setting.fabric, run.recipe.view)
+    labels = setting.tuning.labels
+    run.history.append(
+        {
+            "epoch": run.epoch + 1,
+            "loss": run.sums["loss"] / run.sums["patches"],
+            "accuracy": run.sums["right"] / run.sums["patches"],
+            "tuning_loss": float(F.binary_cross_entropy_with_logits(margins, labels.float())),
+            "tuning_accuracy": float(((margins > 0) == labels.bool()).float().mean()),
+            "tuning_auc": area_under_roc(margins, labels),
+            "seconds": run.sums["seconds"],
+        }
+    )
+    run.epoch, run.step = run.epoch + 1, 0
+    run.sums = dict.fromkeys(run.sums, 0.0)
+    _keep_the_best(run, setting)
+    if setting.fabric.is_global_zero:
+        run.save(setting.folder)
+        setting.folder.write_history(run.history)
+        setting.folder.write(CURVES, draw_curves(run.history, f"{run.recipe.architecture}: {setting.folder.path.name}"))
+    setting.progress.epoch(run)
+
+
+def _keep_the_best(run: Run, setting: Training) -> None:
+    auc = run.history[-1]["tuning_auc"]
+    if auc > run.best_auc or run.best_epoch == 0:
+        run.best_auc, run.best_epoch = auc, run.epoch
+        if setting.fabric.is_global_zero:
+            setting.folder.save_state(BEST, {"epoch": run.epoch, "averaged": run.averaged.state_dict()})
+    elif run.recipe.patience and run.epoch - run.best_epoch >= run.recipe.patience:
+        run.finished = True
+
+
+def _kept(run: Run, setting: Training) -> nn.Module:
+    if run.recipe.select == "best":
+        setting.fabric.barrier()
+        best = setting.folder.load_state(BEST)
+        # A kill between the two files leaves a best epoch that the checkpoint does not know yet: it will come again.
+        if best is not None and best["epoch"] == run.best_epoch:
+            run.averaged.load_state_dict(best["averaged"])
+    return run.averaged.cpu().eval()

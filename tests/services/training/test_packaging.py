@@ -1,0 +1,195 @@
+"""A trained network becomes a package whose card can be reproduced, whatever family it is of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from adapters.vision.devices import pick_device
+from adapters.vision.package import load_package
+from adapters.vision.registry import architecture, architecture_names
+from adapters.vision.torch_classifier import TorchClassifier
+from domain.errors import BadRecipe, BadTrainingData
+from services.training.evaluation import evaluate
+from services.training.loop import Training, train
+from services.training.recipe import load_recipe
+from services.training.run import Run
+from services.training.run_folder import PACKAGE, RunFolder
+from services.training.scoring import score_all
+from services.training.wiring import networks, packaging
+from services.training.wiring.measuring import Protocol, precise
+from tests.fakes.patches import FakePatches
+from tests.services.training.test_loop import Quiet
+
+TRAINING, HELD_OUT = FakePatches(64, seed=1), FakePatches(64, seed=2)
+PROTOCOL = Protocol("fakes, held out", sensitivity=0.95, shifted=6)
+
+
+def shipped(name: str, folder: Path, training: FakePatches = TRAINING, **flags: Any) -> Any:
+    """Train for a step or two, package; returns what was measured."""
+    recipe = load_recipe(None, {"architecture": name, "phases": "1x48", "batch_size": 4, "jpeg_share": 0, **flags})
+    network, started_from = networks.build(recipe)
+    some = FakePatches(8, seed=3)
+    made = RunFolder(folder / "run")
+    made.make()
+    run = Run(network, recipe, len(some))
+    setting = Training(Fabric(accelerator="cpu", precision="32-true"), made, some, FakePatches(6, seed=4), Quiet())
+    kept = train(run, setting)
+    provenance = packaging.Provenance("fakes", started_from, "cpu", run.epoch, recipe)
+    return packaging.ship(
+        kept,
+        training,
+        HELD_OUT,
+        folder / "package",
+        provenance=provenance,
+        protocol=PROTOCOL,
+        storage="bf16",
+        say=print,
+    )
+
+
+@pytest.mark.parametrize("name", architecture_names())
+def test_every_family_trains_evaluates_packages_loads_and_serves(name: str, tmp_path: Path) -> None:
+    measured = shipped(name, tmp_path)
+    package = load_package(tmp_path / "package")
+    assert package.card.title == architecture(name).title
+    assert package.card.evaluation is not None and package.card.evaluation.n == measured.report.n
+    classifier = TorchClassifier(package, pick_device("cpu"))
+    patches = HELD_OUT.read(range(4)).permute(0, 2, 3, 1).contiguous().numpy()
+    served = classifier.score(patches)
+    assert served == pytest.approx(measured.margins[:4].tolist(), abs=0.05 + 0.05 * float(np.abs(served).max()))
+    heat = classifier.explain(patches[1])
+    assert np.isfinite(heat).all() and heat.min() >= 0 and heat.max() <= 1
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("shipped")
+    measured = shipped("lenet5", folder, view_px=48)
+    return folder / "package", measured
+
+
+def test_an_evaluation_of_the_same_patches_reproduces_the_card(package: tuple[Path, Any]) -> None:
+    loaded = load_package(package[0])
+    card = loaded.card
+    margins = score_all(networks.scorer(loaded, precise()), HELD_OUT)
+    again = evaluate(margins, HELD_OUT.labels, HELD_OUT.ids, None, card.operating_point, card.calibration_ids)
+    stated = card.evaluation
+    assert stated is not None and again.reporting.half
+    for name in ("n", "auc", "accuracy", "sensitivity", "specificity", "ece", "nll"):
+        assert getattr(again, name) == pytest.approx(getattr(stated, name), abs=5e-4)
+
+
+def test_the_card_says_what_was_measured_and_how(package: tuple[Path, Any]) -> None:
+    card = load_package(package[0]).card
+    assert card.evaluation is not None
+    assert card.evaluation.protocol == "fakes, held out"
+    assert card.evaluation.line().startswith("fakes, held out: AUC")
+    extra = card.evaluation.extra
+    assert "eight_views" in extra and len(extra["robustness"]) > 5 and "left out" in extra["protocol"]
+    assert card.training.recipe["phases"] == [{"epochs": 1, "crop_px": 48}]
+    assert card.operating_point.calibrated
+
+
+def test_the_packaged_network_is_shown_the_centre_that_it_was_trained_on(package: tuple[Path, Any]) -> None:
+    loaded = load_package(package[0])
+    assert loaded.config.preprocessing().crop_px == 48
+    border = HELD_OUT.read([1]).clone()
+    border[..., :20, :] = 0
+    score = networks.scorer(loaded, precise())
+    assert torch.equal(score(border), score(HELD_OUT.read([1])))
+
+
+def test_the_paths_of_training_and_serving_agree(package: tuple[Path, Any]) -> None:
+    loaded = load_package(package[0])
+    exact, fast = networks.scorer(loaded, precise()), networks.served(loaded)
+    pixels = HELD_OUT.read(range(8))
+    assert fast(pixels).tolist() == pytest.approx(exact(pixels).tolist(), abs=0.05)
+
+
+def test_a_package_can_be_read_anew_and_keeps_its_weights(
+    package: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HISTOVOX_MODELS_DIR", str(tmp_path))
+    other, protocol = FakePatches(80, seed=9), Protocol("other patches", sensitivity=0.8, shifted=4)
+    where, measured = packaging.recalibrate(
+        str(package[0]), "anew", other, protocol=protocol, fabric=precise(), say=print
+    )
+    before, after = load_package(package[0]), load_package(where)
+    assert after.identity.name == "anew" and where == tmp_path / "anew"
+    assert after.card.operating_point == measured.fitted.point
+    assert after.card.calibration_ids != before.card.calibration_ids
+    for old, new in zip(before.network.state_dict().values(), after.network.state_dict().values(), strict=True):
+        assert torch.equal(old, new)
+    with pytest.raises(BadRecipe, match="choose another --name"):
+        packaging.recalibrate(str(package[0]), "anew", other, protocol=protocol, fabric=precise(), say=print)
+
+
+def test_patches_of_another_size_are_not_calibrated_on(package: tuple[Path, Any]) -> None:
+    with pytest.raises(BadTrainingData, match="64 px wide"):
+        packaging.recalibrate(
+            str(package[0]), None, FakePatches(40, patch_px=64), protocol=PROTOCOL, fabric=precise(), say=print
+        )
+
+
+def test_too_few_patches_teach_no_appearance_and_leave_no_package(tmp_path: Path) -> None:
+    with pytest.raises(BadTrainingData, match="at least 50"):
+        shipped("lenet5", tmp_path, training=FakePatches(20))
+    assert not (tmp_path / "package").exists()
+
+
+def test_a_package_is_not_overwritten_unless_it_is_wished_or_the_run_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HISTOVOX_MODELS_DIR", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(BadRecipe, match="--replace"):
+        networks.require_free_name("mine", replace=False, run=run)
+    networks.require_free_name("mine", replace=True, run=run)
+    networks.require_free_name("free", replace=False, run=run)
+    (run / PACKAGE).write_text("{}")
+    networks.require_free_name("mine", replace=False, run=run)
+    with pytest.raises(BadRecipe, match="cannot be called"):
+        networks.require_free_name("../escape", replace=True, run=run)
+
+
+@pytest.mark.parametrize("start", ["random", "imagenet"])
+def test_a_network_starts_from_what_the_recipe_says(start: str) -> None:
+    recipe = load_recipe(None, {"architecture": "efficientnet_lite0_centred", "start": start})
+    network, words = networks.build(recipe)
+    again, _ = networks.build(recipe)
+    assert ("ImageNet" in words) == (start == "imagenet")
+    assert torch.equal(network.state_dict()["conv_stem.weight"], again.state_dict()["conv_stem.weight"])
+
+
+def test_imagenet_weights_that_do_not_exist_are_refused_with_those_that_do() -> None:
+    with pytest.raises(BadRecipe, match="only for efficientnet_lite0"):
+        networks.build(load_recipe(None, {"architecture": "lenet5", "start": "imagenet"}))
+
+
+def test_a_network_can_start_from_a_package_and_from_another_family_only_where_they_share_layers(
+    package: tuple[Path, Any],
+) -> None:
+    recipe = load_recipe(None, {"architecture": "lenet5", "start": str(package[0])})
+    network, words = networks.build(recipe)
+    packaged = load_package(package[0]).network
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), packaged.parameters(), strict=True))
+    assert "the package package" in words
+    with pytest.raises(BadRecipe, match="next to nothing in common"):
+        networks.build(load_recipe(None, {"architecture": "resnet18", "start": str(package[0])}))
+
+
+def test_teachers_answer_with_calibrated_probabilities(package: tuple[Path, Any]) -> None:
+    recipe = load_recipe(None, {"architecture": "lenet5", "teacher": str(package[0])})
+    taught = networks.taught(recipe, HELD_OUT, precise())
+    assert taught is not None and taught.shape == (64,)
+    assert 0 <= float(taught.min()) <= float(taught.max()) <= 1
+    assert networks.taught(load_recipe(None, {}), HELD_OUT, precise()) is None
