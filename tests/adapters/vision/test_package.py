@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adapters.vision import registry, storage
-from adapters.vision.package import default_model, identity_of, list_packages, load_package
+from adapters.vision.package import build_network, default_model, identity_of, list_packages, load_package, package_at
 from domain.errors import BadModelPackage
 from tests.builders import a_package_config, tiny_package
 
@@ -106,7 +106,8 @@ def test_damaged_weights_are_refused(package: Path) -> None:
 
 def test_an_unknown_architecture_is_named_with_the_known_ones(package: Path) -> None:
     edit(package / "config.json", architecture="resnet7")
-    assert "'resnet7' (known: efficientnet_lite0, resnet101" in refusal(package)
+    message = refusal(package)
+    assert "'resnet7' (known: " in message and "resnet101, " in message
 
 
 def test_a_foreign_positive_class_is_refused(package: Path) -> None:
@@ -186,6 +187,38 @@ def test_the_default_model_is_the_wished_the_named_or_the_only_one(package: Path
     assert default_model(models) == "second"
     with pytest.raises(BadModelPackage, match="no model package"):
         default_model(package)
+
+
+def test_a_package_that_cannot_be_put_in_place_leaves_the_old_one(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, replace = load_package(package).fingerprint, Path.replace
+
+    def fail(path: Path, target: Path) -> Path:
+        if path.name == ".tiny.partial":
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space left"):
+        tiny_package(package, seed=5)
+    assert load_package(package).fingerprint == before
+    assert [path.name for path in package.parent.iterdir()] == ["tiny"]
+
+
+def test_a_package_elsewhere_can_be_looked_at(package: Path) -> None:
+    assert package_at(package) == list_packages(package.parent)[0]
+    missing = package_at(package / "nothing")
+    assert (missing.name, missing.fault, missing.size_bytes) == ("nothing", "there is no such folder", 0)
+
+
+def test_weights_that_are_whole_numbers_where_parts_are_needed_are_refused(package: Path) -> None:
+    config = a_package_config()
+    state = load_package(package).network.state_dict()
+    state["conv1.weight"] = state["conv1.weight"].long()
+    network, faults = build_network(config, state, "theirs.pt")
+    assert network is None
+    assert faults == ["theirs.pt: conv1.weight holds torch.int64, not torch.float32"]
 
 
 def test_listing_needs_no_torch() -> None:
