@@ -1,40 +1,65 @@
-"""Write docs/models.md and the README's table of models from the packages' own cards.
+"""Write docs/models.md, a model card a package under docs/cards/, and the README's table, from the packages' own cards.
 
 ``python scripts/make_model_docs.py`` writes them; ``--check`` only says whether they are in step (exit code 1 if not).
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from adapters.vision.package import PackageSummary, list_packages
 from adapters.vision.package_format import Evaluation, ModelCard
+from adapters.vision.registry import architecture, architecture_names
 
 PAGE = ROOT / "docs" / "models.md"
+CARDS = ROOT / "docs" / "cards"
+ZOO = ROOT / "docs" / "zoo.json"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- models: made by scripts/make_model_docs.py -->", "<!-- /models -->"
+MEASURES = (
+    "auc",
+    "average_precision",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "sensitivity",
+    "specificity",
+    "precision",
+    "ece",
+    "nll",
+    "brier",
+    "uncertain_share",
+    "accuracy_when_certain",
+)
 
 
 def main() -> int:
-    """Write or check both documents."""
+    """Write or check all documents."""
     packages = [package for package in list_packages(ROOT / "models") if package.card]
     default = (ROOT / "models" / "default").read_text().strip()
+    packages.sort(key=lambda package: (package.name != default, -_parts(package)[1].auc))
     readme = README.read_text("utf-8")
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     wanted = {
         PAGE: _page(packages, default),
         README: f"{before}{BEGIN}\n{_table(packages, default)}\n{END}{after}",
-    }
+    } | {CARDS / f"{package.name}.md": _card(package) for package in packages}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    left_over = [path for path in CARDS.glob("*.md") if path not in wanted]
     if "--check" in sys.argv[1:]:
-        for path in stale:
+        for path in [*stale, *left_over]:
             print(f"{path.relative_to(ROOT)} is not what the cards say; run: make generate")
-        return 1 if stale else 0
+        return 1 if stale or left_over else 0
+    CARDS.mkdir(exist_ok=True)
+    for path in left_over:
+        path.unlink()
     for path in stale:
         path.write_text(wanted[path], "utf-8")
     return 0
@@ -42,69 +67,148 @@ def main() -> int:
 
 def _table(packages: list[PackageSummary], default: str) -> str:
     lines = [
-        "| Model | AUC | Accuracy at 0.5 | ECE | At the operating threshold: sensitivity / specificity | File |",
-        "|---|---|---|---|---|---|",
+        "| Model | AUC | AUC, eight views | Accuracy at 0.5 | At the operating threshold: sensitivity / specificity | ECE "
+        "| File |",
+        "|---|---|---|---|---|---|---|",
     ]
     for package in packages:
         card, evaluation = _parts(package)
         mark = " (default)" if package.name == default else ""
-        half = evaluation.extra["on_the_evaluation_half"]
+        views, half = evaluation.extra["eight_views"], evaluation.extra["at_half"]
         lines.append(
             f"| {card.title}{mark} | {evaluation.auc:.3f} ({_span(evaluation.auc_interval)}) "
-            f"| {evaluation.accuracy:.3f} ({_span(evaluation.accuracy_interval)}) | {half['ece']['value']:.3f} "
-            f"| {half['sensitivity']['value']:.3f} / {half['specificity']['value']:.3f} "
+            f"| {views['auc']['value']:.3f} ({_span(views['auc']['interval'])}) | {half['accuracy']:.3f} "
+            f"| {evaluation.sensitivity:.3f} / {evaluation.specificity:.3f} | {evaluation.ece:.3f} "
             f"| {package.size_bytes / 1e6:.0f} MB, {card.storage.weights} |"
         )
     _, evaluation = _parts(packages[0])
     return "\n".join(lines) + (
-        f"\n\nProtocol: {evaluation.protocol}; n = {evaluation.n:,} for AUC and accuracy, "
-        f"{evaluation.extra['n_evaluation']:,} for the rest; 95 % bootstrap intervals over patches in brackets."
+        f"\n\nProtocol: {evaluation.protocol}; n = {evaluation.n:,}, the half that chose nothing; 95 % bootstrap intervals "
+        "over patches in brackets. Eight views: margins averaged over the symmetries of the square, on the same patches."
     )
 
 
 def _page(packages: list[PackageSummary], default: str) -> str:
-    head = (
-        "# Models\n\nMade by `scripts/make_model_docs.py` from the packages' cards. `histovox models show NAME` \n"
-        "prints one in the terminal, `histovox models verify` checks the files.\n\n"
+    cards = "".join(f"- [{_parts(package)[0].title}](cards/{package.name}.md)\n" for package in packages)
+    return (
+        "# Models\n\nMade by `scripts/make_model_docs.py` from the packages' cards. `histovox models show NAME` prints one\n"
+        "in the terminal, `histovox models verify` checks the files, `make evaluate DATA=… MODEL=NAME` measures again.\n"
+        "What was tried to make them better, and what it gave, is in [experiments.md](experiments.md).\n\n"
+        f"## Shipped\n\n{_table(packages, default)}\n\nModel cards:\n\n{cards}\n{_zoo(packages)}"
     )
-    return head + _table(packages, default) + "\n" + "".join(_section(package) for package in packages)
 
 
-def _section(package: PackageSummary) -> str:
+def _zoo(packages: list[PackageSummary]) -> str:
+    """Every architecture: counted and measured by ``python -m benchmarks.zoo``."""
+    measured: dict[str, Any] = json.loads(ZOO.read_text("utf-8")) if ZOO.is_file() else {}
+    shipped = {package.config.architecture: package for package in packages if package.config}
+    lines = [
+        "## The zoo\n",
+        "Each of these trains, evaluates, packages, loads and serves (`make train DATA=… MODEL=name`); a test that is",
+        "parametrised over the registry proves it. AUC and ECE stand where weights are shipped; nothing is claimed of the rest.\n",
+        "| Name | Family | Parameters, M | GMAC | Patches/s | One patch, ms | Training, patches/s | AUC | ECE |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name in architecture_names():
+        known = architecture(name)
+        row = measured.get("architectures", {}).get(name, {})
+        counted = [f"{row[key]:g}" if key in row else "–" for key in ("parameters_m", "gmacs")]
+        speeds = [f"{row[key]:,.0f}" if key in row else "–" for key in ("patches_per_s", "single_ms")]
+        training = f"{row['training_patches_per_s']:,.0f}" if row else "–"
+        quality = ["–", "–"]
+        if name in shipped:
+            _, evaluation = _parts(shipped[name])
+            quality = [f"{evaluation.auc:.3f}", f"{evaluation.ece:.3f}"]
+        cells = " | ".join([f"`{name}`", known.family, *counted, *speeds, training, *quality])
+        lines.append(f"| {cells} |")
+    if measured:
+        busy = f" {measured['busy']}" if measured.get("busy") else ""
+        machine = "; ".join(measured["machine"])
+        lines.append(f"\n`python -m benchmarks.zoo`, {measured['protocol']}. Machine: {machine}.{busy}")
+    sources = dict.fromkeys(f"- {architecture(name).family}: {architecture(name).source}" for name in architecture_names())
+    return "\n".join([*lines, "\nSources:\n", *sources]) + "\n"
+
+
+def _card(package: PackageSummary) -> str:
     card, evaluation = _parts(package)
     assert package.config is not None
-    point, training = card.operating_point, card.training
-    half = evaluation.extra["on_the_evaluation_half"]
+    point, recipe = card.operating_point, card.training.recipe
+    extra = evaluation.extra
     rows = {
-        "Architecture": f"`{package.config.architecture}`, {package.config.patch_size_pixels} px patches at "
-        f"{package.config.spacing_um_px} µm a pixel",
-        "Training data": f"{training.data}; {training.patches:,} patches",
-        "Started from": training.started_from,
-        "Recipe": ", ".join(f"{phase['epochs']} epochs on {phase['crop_px']} px" for phase in training.recipe["phases"])
-        + f"; batch {training.recipe['batch_size']}, AdamW {training.recipe['learning_rate']:g}; "
-        "symmetries, stain, brightness, scale, blur and JPEG augmentation; averaged weights (EMA)",
-        "Evaluated on": f"{evaluation.protocol} (n = {evaluation.n:,}); only the operating point was chosen on them",
-        "Sensitivity / specificity at 0.5, raw": f"{evaluation.sensitivity:.3f} / {evaluation.specificity:.3f}",
+        "Architecture": f"`{package.config.architecture}`: {architecture(package.config.architecture).source}",
+        "Looks at": _looks_at(package),
+        "Training data": f"{card.training.data}; {card.training.patches:,} patches",
+        "Started from": card.training.started_from,
+        "Recipe": _recipe(recipe),
+        "Trained on": recipe.get("trained_on", ""),
+        "Storage": f"{card.storage.weights}; {card.storage.measured_difference}",
         "Operating point": f"temperature {point.temperature:g}, bias {point.bias:g}, threshold {point.threshold:g}, "
         f"uncertain from {point.band[0]:g} to {point.band[1]:g}",
         "Chosen": card.operating_point_protocol,
-        "Storage": f"{card.storage.weights}; {card.storage.measured_difference}",
         "Appearance guard": card.appearance.protocol,
         "Licence": card.licence,
         "SHA-256": f"`{card.sha256}`",
     }
-    table = "".join(f"| {name} | {text} |\n" for name, text in rows.items())
-    figures = "".join(
-        f"| {name.replace('_', ' ')} | {figure['value']:.3f} | {_span(figure['interval'])} |\n"
-        for name, figure in half.items()
-    )
+    table = "".join(f"| {name} | {text} |\n" for name, text in rows.items() if text)
     limits = "".join(f"- {limit}\n" for limit in card.limits)
     return (
-        f"\n## {card.title}\n\n{card.intended_use}\n\n| | |\n|---|---|\n{table}\n"
-        f"On the evaluation half ({evaluation.extra['n_evaluation']:,} patches, after calibration on the other "
-        f"{evaluation.extra['n_calibration']:,}):\n\n| Measure | Value | 95 % interval |\n|---|---|---|\n{figures}\n"
-        f"Limits:\n\n{limits}"
+        f"# {card.title}\n\n{card.intended_use}\n\n| | |\n|---|---|\n{table}\n## Measured\n\n"
+        f"{extra['protocol']}\n\n{_figures(evaluation)}\n{_other_readings(evaluation)}\n"
+        f"## Other scanners, stains and codecs\n\n{_robustness(extra['robustness'])}\n"
+        f"## Limits and failures seen\n\n{limits}\n## Measure it again\n\n"
+        f"```sh\nmake evaluate DATA=folder MODEL={package.name} ARGS=\"--robustness\"\n```\n"
     )
+
+
+def _figures(evaluation: Evaluation) -> str:
+    lines = ["| Measure | Value | 95 % interval |", "|---|---|---|"]
+    values = evaluation.extra | evaluation.model_dump()
+    for name in MEASURES:
+        interval = evaluation.extra["intervals"].get(name)
+        if values.get(name) is not None and interval:
+            lines.append(f"| {name.replace('_', ' ')} | {values[name]:.3f} | {_span(interval)} |")
+    return "\n".join(lines) + f"\n\nIntervals: {evaluation.extra['interval_method']}.\n"
+
+
+def _other_readings(evaluation: Evaluation) -> str:
+    half, views, everything = (evaluation.extra[key] for key in ("at_half", "eight_views", "all_patches"))
+    lines = [
+        f"- At raw probability 0.5: accuracy {half['accuracy']:.3f}, sensitivity {half['sensitivity']:.3f}, "
+        f"specificity {half['specificity']:.3f}.",
+        f"- Averaged over the eight symmetries: AUC {views['auc']['value']:.3f} ({_span(views['auc']['interval'])}), "
+        f"accuracy {views['accuracy']['value']:.3f}, sensitivity {views['sensitivity']['value']:.3f}, specificity "
+        f"{views['specificity']['value']:.3f} at the threshold, ECE {views['ece']['value']:.3f}.",
+    ]
+    if everything:
+        lines.append(
+            f"- On all {everything['n']:,} patches, the tuning half included: AUC {everything['auc']:.3f} "
+            f"({_span(everything['intervals']['auc'])}), accuracy {everything['at_half']['accuracy']:.3f} at 0.5."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _robustness(rows: list[dict[str, Any]]) -> str:
+    lines = ["| Copy of the patches | n | AUC | Accuracy | Sensitivity | Specificity |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        cells = " | ".join(f"{row[key]:.3f}" for key in ("auc", "accuracy", "sensitivity", "specificity"))
+        lines.append(f"| {row['name']} | {row['n']:,} | {cells} |")
+    return "\n".join(lines) + "\n\nAt the operating threshold, which was chosen on patches as they are.\n"
+
+
+def _looks_at(package: PackageSummary) -> str:
+    assert package.config is not None
+    config, crop = package.config, package.config.preprocessing().crop_px
+    centre = f", of which the network sees the centre {crop}×{crop}" if crop else ""
+    return f"{config.patch_size_pixels}×{config.patch_size_pixels} px at {config.spacing_um_px} µm a pixel{centre}"
+
+
+def _recipe(recipe: dict[str, Any]) -> str:
+    parts = [", ".join(f"{phase['epochs']} epochs on {phase['crop_px']} px" for phase in recipe["phases"])]
+    parts.append(f"batch {recipe['batch_size']}, AdamW {recipe['learning_rate']:g}")
+    if recipe.get("teacher"):
+        parts.append(f"learned {recipe['teacher_share']:.0%} from {', '.join(recipe['teacher'])}")
+    parts.append("symmetries, stain, brightness, scale, blur, resampling and JPEG augmentation; averaged weights (EMA)")
+    return "; ".join(parts)
 
 
 def _parts(package: PackageSummary) -> tuple[ModelCard, Evaluation]:

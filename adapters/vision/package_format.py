@@ -115,6 +115,7 @@ class Evaluation(_Stated):
     accuracy_interval: tuple[float, float]
     sensitivity: float = Field(ge=0, le=1)
     specificity: float = Field(ge=0, le=1)
+    """This, sensitivity and accuracy at the operating threshold."""
     ece: float = Field(ge=0)
     """Expected calibration error."""
     nll: float = Field(ge=0)
@@ -124,7 +125,10 @@ class Evaluation(_Stated):
     def line(self) -> str:
         """One line for beside the verdict."""
         low, high = self.auc_interval
-        return f"{self.protocol}: AUC {self.auc:.3f} ({low:.3f}–{high:.3f}), n = {self.n:,}"
+        return (
+            f"{self.protocol}: AUC {self.auc:.3f} ({low:.3f}–{high:.3f}), at its threshold sensitivity "
+            f"{self.sensitivity:.2f} and specificity {self.specificity:.2f}; n = {self.n:,}"
+        )
 
 
 class StorageFacts(_Stated):

@@ -17,8 +17,8 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from services.training.recipe import Recipe
 
 # Ruifrok and Johnston, Quantification of histochemical staining by color deconvolution, 2001.
-_RGB_FROM_HED = torch.tensor([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
-_HED_FROM_RGB = torch.linalg.inv(_RGB_FROM_HED)
+RGB_FROM_HED = torch.tensor([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+HED_FROM_RGB = torch.linalg.inv(RGB_FROM_HED)
 
 
 def augment(patches: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -51,10 +51,10 @@ def stain_jitter(pixels: Tensor, strength: float, generator: torch.Generator) ->
     if strength <= 0:
         return pixels
     density = -torch.log10(pixels.clamp(min=1 / 255))
-    stains = torch.einsum("nchw,cs->nshw", density, _HED_FROM_RGB)
+    stains = torch.einsum("nchw,cs->nshw", density, HED_FROM_RGB)
     scale = 1 + _uniform((len(pixels), 3, 1, 1), strength, generator)
     shift = _uniform((len(pixels), 3, 1, 1), strength / 3, generator)
-    density = torch.einsum("nshw,sc->nchw", stains * scale + shift * 0.3, _RGB_FROM_HED)
+    density = torch.einsum("nshw,sc->nchw", stains * scale + shift * 0.3, RGB_FROM_HED)
     return torch.pow(10.0, -density).clamp(0, 1)
 
 
@@ -130,11 +130,11 @@ def recompress_some(patches: Tensor, share: float, quality: tuple[int, int], gen
     patches = patches.clone()
     for index in torch.nonzero(torch.rand(len(patches), generator=generator) < share).flatten().tolist():
         level = int(torch.randint(quality[0], quality[1] + 1, (), generator=generator))
-        patches[index] = _recompressed(patches[index], level)
+        patches[index] = recompressed_once(patches[index], level)
     return patches
 
 
-def _recompressed(patch: Tensor, quality: int) -> Tensor:
+def recompressed_once(patch: Tensor, quality: int) -> Tensor:
     encoded = io.BytesIO()
     Image.fromarray(patch.permute(1, 2, 0).numpy()).save(encoded, "JPEG", quality=quality)
     return torch.from_numpy(np.array(Image.open(encoded))).permute(2, 0, 1)

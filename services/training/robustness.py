@@ -16,7 +16,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from domain.values import Value
 from domain.verdict import OperatingPoint
-from services.training.augment import _HED_FROM_RGB, _RGB_FROM_HED, _recompressed
+from services.training.augment import HED_FROM_RGB, RGB_FROM_HED, recompressed_once
 from services.training.metrics import ScoredPatches
 from services.training.patches import Chosen, Patches
 from services.training.scoring import score_all
@@ -84,7 +84,7 @@ def sample(patches: Patches, limit: int | None) -> Chosen:
 
 def recompressed(quality: int) -> Shift:
     """Through JPEG once more at ``quality``."""
-    return lambda patches: torch.stack([_recompressed(patch, quality) for patch in patches])
+    return lambda patches: torch.stack([recompressed_once(patch, quality) for patch in patches])
 
 
 def smoothed(patches: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def restained(haematoxylin: float, eosin: float) -> Shift:
     """Both stains scaled in optical density (Ruifrok and Johnston 2001); the residual is left as it is."""
     scale = torch.tensor([haematoxylin, eosin, 1.0])
     # Density to density in one matrix: unmix, scale, mix.
-    matrix = _HED_FROM_RGB @ torch.diag(scale) @ _RGB_FROM_HED
+    matrix = HED_FROM_RGB @ torch.diag(scale) @ RGB_FROM_HED
 
     def shift(patches: Tensor) -> Tensor:
         density = -torch.log10((patches.float() / 255).clamp(min=1 / 255))
