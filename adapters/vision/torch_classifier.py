@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from adapters.vision import registry
 from adapters.vision.devices import Device
 from adapters.vision.fusing import fuse
 from adapters.vision.gradcam import grad_cam
 from adapters.vision.package import LoadedPackage
+from adapters.vision.package_format import Preprocessing
 from adapters.vision.preprocess import margins_of, prepare
 from domain.errors import OutOfMemory
 from domain.values import ModelIdentity
@@ -38,6 +40,7 @@ class TorchClassifier:
         self.device_note: str | None = device.note
         self._where = device
         self._steps = package.config.preprocessing()
+        self._share_seen = share_seen(self._steps, self.patch_px)
         self._positive = package.config.class_names.index(package.card.positive_class)
         self._appearance = package.card.appearance
         self._layer = registry.architecture(package.config.architecture).explained_layer
@@ -72,7 +75,8 @@ class TorchClassifier:
         # Packages are read onto the CPU; the copy for gradients follows to the device with the first question.
         self._explained = self._explained.to(self._where.torch_device)
         inputs = prepare(self._moved(patch[None]), self._steps)
-        return grad_cam(self._explained, self._layer, inputs, self._positive)
+        heat = grad_cam(self._explained, self._layer, inputs, self._positive)
+        return in_whole_patch(heat, self._share_seen)
 
     def looks_familiar(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return self._appearance.is_familiar(patches) if len(patches) else np.empty(0, bool)
@@ -104,6 +108,25 @@ class TorchClassifier:
             raise OutOfMemory(text) from error
         self._largest_batch = max(1, size // 2)
         log.warning("%s ran out of memory; batches are now at most %d patches", self.device, self._largest_batch)
+
+
+def share_seen(steps: Preprocessing, patch_px: int) -> float:
+    """How much of a patch's side the network is shown: 1, or less where a centre is cut out."""
+    side = steps.resize_px or patch_px
+    return min(1.0, steps.crop_px / side) if steps.crop_px else 1.0
+
+
+def in_whole_patch(heat: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """A map S×S of the centre that the network saw as one of the whole patch: nothing outside spoke for anything."""
+    side = heat.shape[0]
+    inner = round(side * share)
+    if inner >= side:
+        return heat
+    smaller = F.interpolate(torch.from_numpy(heat)[None, None], size=(inner, inner), mode="area")[0, 0].numpy()
+    start = (side - inner) // 2
+    whole = np.zeros_like(heat)
+    whole[start : start + inner, start : start + inner] = smaller
+    return whole
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -114,7 +114,7 @@ def _data(verb: argparse.ArgumentParser, *, required: bool = True) -> None:
 def _recipe(verb: argparse.ArgumentParser) -> None:
     recipe = verb.add_argument_group("recipe", "A file, and flags over it. docs/training.md explains each field.")
     recipe.add_argument("--recipe", type=Path, help="a TOML file")
-    recipe.add_argument("--architecture", "--model", help='as resnet101; "histovox models architectures" lists them')
+    recipe.add_argument("--architecture", "--model", help="as resnet101; docs/models.md lists all")
     recipe.add_argument("--phases", help="epochs x crop, as 5x48,2x64,1x96")
     recipe.add_argument("--start", help='"random", "imagenet", or the folder of a package or run')
     recipe.add_argument("--teacher", help="packages to learn from beside the labels, comma-separated")

@@ -133,6 +133,23 @@ def test_grad_cam_follows_the_part_of_the_picture_that_speaks_for_tumour() -> No
     assert heat[-8:, :8].max() < 0.05
 
 
+def test_an_explanation_lies_where_the_network_looked() -> None:
+    from adapters.vision.package_format import Preprocessing
+    from adapters.vision.torch_classifier import in_whole_patch, share_seen
+
+    def steps(resize: int | None, crop: int | None) -> Preprocessing:
+        return Preprocessing(resize, crop, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+    assert share_seen(steps(None, None), 96) == 1
+    assert share_seen(steps(None, 48), 96) == 0.5
+    assert share_seen(steps(224, 168), 96) == 0.75
+    heat = np.ones((48, 48), np.float32)
+    inside = in_whole_patch(heat, 0.5)
+    assert inside.shape == (48, 48)
+    assert inside[12:36, 12:36].min() == 1 and inside.sum() == 24 * 24
+    assert in_whole_patch(heat, 1.0) is heat
+
+
 def test_too_little_memory_halves_the_batch_and_then_says_so(
     real: TorchClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
