@@ -242,3 +242,10 @@ def test_preprocessing_follows_the_transform() -> None:
     white = prepare(torch.full((2, 96, 96, 3), 255, dtype=torch.uint8), config.preprocessing())
     assert white.shape == (2, 3, 32, 32)
     assert white[0, :, 5, 5].tolist() == pytest.approx([2.0, 1.0, 0.5])
+
+
+def test_a_network_that_rounding_moves_is_given_the_room_that_it_needs() -> None:
+    from adapters.vision.package import _smoke
+
+    assert _smoke([1.0, -0.5], [[1.0, -0.5]]).tolerance == pytest.approx(0.02)
+    assert _smoke([1.0, -0.5], [[1.0, -0.5], [1.05, -0.5]]).tolerance == pytest.approx(0.15)
