@@ -69,16 +69,23 @@ class _Scored:
 
 
 def import_model(
-    source: Path, folder: Path, wishes: Wishes, progress: Callable[[int, int], None] = lambda done, of: None
+    source: Path,
+    folder: Path,
+    wishes: Wishes,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    *,
+    threads: int | None = None,
 ) -> Imported:
     """Check the model at ``source`` on the labelled set and write it as a package, whole or not at all.
 
-    ``progress`` is told the patches that are done and how many there are.
+    ``progress`` is told the patches that are done and how many there are. ``threads`` is for the whole process.
 
     Raises: BadModelPackage for a source with faults, and for a class order that the labelled set contradicts or leaves
     open; BadTrainingData for a labelled set that cannot be used; RunNotSaved when the package cannot be written.
     """
     _check_name(folder, wishes.replace)
+    if threads:
+        torch.set_num_threads(threads)
     labelled = read_labelled(wishes.images, wishes.labels)
     model = read_source(source, config=wishes.config, architecture=wishes.architecture, positive=wishes.positive)
     scored = _score(model, labelled, wishes.storage, progress)

@@ -1,4 +1,4 @@
-"""``histovox models``: what is installed, how good it is and how one knows, and whether it is intact."""
+"""``histovox models list``, ``show`` and ``verify``: what is here, how good it is, how one knows, is it intact."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from domain.phrases import SHORT_DISCLAIMER
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
+from ui.cli.model_card import facts, further
 from ui.theme import Tones
 
 if TYPE_CHECKING:
@@ -29,13 +31,31 @@ BAD = Tones.FAILURE.fill[1]
 def run(arguments: argparse.Namespace) -> int:
     """Dispatch ``list``, ``show`` and ``verify``."""
     settings = load_settings()
-    packages = wiring.list_packages(settings.models_dir)
     if arguments.action == "list":
-        return _list(settings, packages, as_json=arguments.json)
+        return _list(settings, wiring.list_packages(settings.models_dir), as_json=arguments.json)
     if arguments.action == "show":
-        return _show(_named(packages, arguments.name), as_json=arguments.json)
-    chosen = [_named(packages, arguments.name)] if arguments.name else packages
-    return _verify(settings, chosen, as_json=arguments.json)
+        return _show(wiring.package_at(folder_of(settings, arguments.name)), as_json=arguments.json)
+    return _verify(settings, _chosen(settings, arguments.name), as_json=arguments.json)
+
+
+def folder_of(settings: Settings, name: str) -> Path:
+    """Where the model of that name lies; a path to a folder stands for itself.
+
+    Raises: UnknownModel with the names of those that are installed.
+    """
+    names = [package.name for package in wiring.list_packages(settings.models_dir)]
+    if name in names:
+        return settings.models_dir / name
+    if Path(name).is_dir():
+        return Path(name)
+    raise UnknownModel(name, names)
+
+
+def _chosen(settings: Settings, name: str | None) -> list[tuple[Path, PackageSummary]]:
+    if name:
+        folder = folder_of(settings, name)
+        return [(folder, wiring.package_at(folder))]
+    return [(settings.models_dir / each.name, each) for each in wiring.list_packages(settings.models_dir)]
 
 
 def default_name(settings: Settings, packages: Sequence[PackageSummary]) -> str | None:
@@ -48,13 +68,6 @@ def default_name(settings: Settings, packages: Sequence[PackageSummary]) -> str 
         return packages[0].name if packages else None
 
 
-def _named(packages: Sequence[PackageSummary], name: str) -> PackageSummary:
-    for package in packages:
-        if package.name == name:
-            return package
-    raise UnknownModel(name, [package.name for package in packages])
-
-
 def _list(settings: Settings, packages: Sequence[PackageSummary], *, as_json: bool) -> int:
     default = default_name(settings, packages)
     if as_json:
@@ -64,24 +77,49 @@ def _list(settings: Settings, packages: Sequence[PackageSummary], *, as_json: bo
     if not packages:
         console.print(f"No models are installed in {settings.models_dir}.", highlight=False, markup=False)
         return exit_codes.FAILED
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column()
+    console.print(_overview(packages, default))
+    for protocol, names in _protocols(packages).items():
+        console.print(Text(f"\n{', '.join(names)}: ", style="dim").append(protocol, style=""))
     for package in packages:
-        table.add_row(Text("●" if package.name == default else " ", style=GOOD), _entry(package))
-    console.print(table)
+        if not package.ok:
+            console.print(Text(f"\n✗ {package.name}: {package.fault}", style=BAD))
     console.print("\n● answers when no model is named", style="dim", highlight=False)
     return exit_codes.OK
 
 
-def _entry(package: PackageSummary) -> Text:
-    text = Text(package.name, style="bold").append(f"  {package.title}", style="not bold")
-    if package.config:
-        text.append(f"  {package.config.patch_size_pixels} px at {package.config.spacing_um_px:g} µm/px", style="dim")
-    text.append(f"  {package.size_bytes / 1e6:.0f} MB", style="not bold dim")
-    if not package.ok:
-        return text.append(f"\n✗ {package.fault}", style=f"not bold {BAD}")
-    return text.append(f"\n{package.card.validation if package.card else ''}", style="not bold")
+def _overview(packages: Sequence[PackageSummary], default: str | None) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in (" ", "Model", "Family"):
+        table.add_column(heading)
+    for heading in ("MB", "Storage", "AUC (95 %)", "ECE"):
+        table.add_column(heading, justify="left" if heading == "Storage" else "right", no_wrap=True)
+    for package in packages:
+        sign = Text("✗", style=BAD) if not package.ok else Text("●" if package.name == default else " ", style=GOOD)
+        table.add_row(sign, Text(package.name, style="bold"), *_columns(package))
+    return table
+
+
+def _columns(package: PackageSummary) -> tuple[str, str, str, str, str]:
+    """Family, size, storage, AUC with its interval, calibration error; empty where the package does not say."""
+    family = wiring.family_of(package.config.architecture) if package.config else ""
+    size = f"{package.size_bytes / 1e6:.0f}"
+    if package.card is None:
+        return family, size, "", "", ""
+    storage = package.card.storage.weights.partition(" ")[0]
+    if package.card.evaluation is None:
+        return family, size, storage, "not validated", ""
+    e = package.card.evaluation
+    return family, size, storage, f"{e.auc:.3f} ({e.auc_interval[0]:.3f}–{e.auc_interval[1]:.3f})", f"{e.ece:.3f}"
+
+
+def _protocols(packages: Sequence[PackageSummary]) -> dict[str, list[str]]:
+    """What the numbers were measured on, each with the models that were: no number stands without it."""
+    found: dict[str, list[str]] = {}
+    for package in packages:
+        if package.card and package.card.evaluation:
+            e = package.card.evaluation
+            found.setdefault(f"{e.protocol}, n = {e.n:,}", []).append(package.name)
+    return found
 
 
 def _show(package: PackageSummary, *, as_json: bool) -> int:
@@ -99,48 +137,16 @@ def _show(package: PackageSummary, *, as_json: bool) -> int:
         table.add_row(name, value)
     console.print()
     console.print(table)
+    if parts := further(package):
+        console.print("\nMeasured beside this", style="bold")
+        for part in parts:
+            console.print(part)
     console.print(f"\n{SHORT_DISCLAIMER}", style="italic dim")
     return exit_codes.OK if package.ok else exit_codes.FAILED
 
 
-def facts(package: PackageSummary) -> list[tuple[str, str]]:
-    """The card and configuration in a person's words."""
-    found: list[tuple[str, str]] = []
-    if config := package.config:
-        found += [
-            ("Architecture", config.architecture),
-            ("Looks at", f"{config.patch_size_pixels} × {config.patch_size_pixels} px, {config.spacing_um_px:g} µm/px"),
-            ("Classes", ", ".join(config.class_names)),
-        ]
-    if card := package.card:
-        point = card.operating_point
-        low, high = point.band
-        found += [
-            ("Validated", card.validation),
-            ("Threshold", f"{point.threshold:.3f}; uncertain from {low:.3f} to {high:.3f}"),
-            ("Calibrated", f"yes, temperature {point.temperature:.3f}" if point.calibrated else "no: raw scores"),
-            ("Chosen on", card.operating_point_protocol),
-            ("Trained on", card.training.data),
-            ("Started from", card.training.started_from),
-            ("Storage", " ".join(filter(None, (card.storage.weights, card.storage.measured_difference)))),
-            ("Licence", card.licence),
-            ("Intended use", card.intended_use),
-            ("Limits", "\n".join(card.limits)),
-            ("SHA-256", card.sha256),
-        ]
-        if card.evaluation:
-            e = card.evaluation
-            quality = (
-                f"accuracy {e.accuracy:.3f} ({e.accuracy_interval[0]:.3f}–{e.accuracy_interval[1]:.3f}), "
-                f"sensitivity {e.sensitivity:.3f}, specificity {e.specificity:.3f}, "
-                f"calibration error {e.ece:.3f}, NLL {e.nll:.3f}"
-            )
-            found.insert(4, ("Measured", quality))
-    return [(name, value) for name, value in found if value]
-
-
-def _verify(settings: Settings, packages: Sequence[PackageSummary], *, as_json: bool) -> int:
-    results = [(package.name, _fault(settings, package)) for package in packages]
+def _verify(settings: Settings, packages: Sequence[tuple[Path, PackageSummary]], *, as_json: bool) -> int:
+    results = [(package.name, _fault(folder, package)) for folder, package in packages]
     if as_json:
         _print_json([{"name": name, "ok": fault is None, "fault": fault} for name, fault in results])
     else:
@@ -157,12 +163,12 @@ def _verify(settings: Settings, packages: Sequence[PackageSummary], *, as_json: 
     return exit_codes.SOME_INPUTS_FAILED if 0 < broken < len(results) else exit_codes.FAILED
 
 
-def _fault(settings: Settings, package: PackageSummary) -> str | None:
+def _fault(folder: Path, package: PackageSummary) -> str | None:
     """None when the package loads and answers its smoke patches as stated."""
     if not package.ok:
         return package.fault
     try:
-        wiring.load_package(settings.models_dir / package.name)
+        wiring.load_package(folder)
     except HistovoxError as error:
         return error.message
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ Start with:
   histovox run               the application (without a display: an example here)
   histovox classify IMAGE…   verdicts in the terminal
   histovox doctor            what is missing here, and how to mend it
+  histovox train --data DIR  a model of your own, from labelled patches
 """
 
 EPILOG = """\
@@ -37,6 +39,15 @@ Settings are environment variables, HISTOVOX_…; "histovox doctor" shows those 
 """
 
 
+#: Verbs whose arguments belong to another program: what they take, and what it says about them.
+HANDED_OVER = {
+    "train": "train a network on labelled patches, and package it",
+    "evaluate": "measure a model on labelled patches: metrics with intervals, a report",
+    "calibrate": "choose a model's temperature, threshold and uncertain band anew",
+    "learning-curve": "measure what more training data would bring",
+}
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage()
@@ -45,6 +56,12 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments; ``module`` names the verb's module in ``ui.cli``. Exits by itself on --help and on mistakes."""
+    typed = list(sys.argv[1:] if argv is None else argv)
+    if typed and typed[0] in HANDED_OVER:
+        # Not argparse's REMAINDER, which takes a leading option for one of ours.
+        return argparse.Namespace(module="workshop", verb=typed[0], arguments=typed[1:])
+    if typed[:1] == ["bench"] and typed[1:] not in (["-h"], ["--help"]):
+        return argparse.Namespace(module="bench", arguments=typed[1:])
     parser = _Parser(
         prog="histovox", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,10 +71,12 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _classify(verbs)
     _speak(verbs)
     _models(verbs)
+    for name, help_ in HANDED_OVER.items():
+        verbs.add_parser(name, help=help_)
     _history(verbs)
     _doctor(verbs)
     _bench(verbs)
-    return parser.parse_args(argv)
+    return parser.parse_args(typed)
 
 
 if TYPE_CHECKING:  # generic for the type checker alone
@@ -149,18 +168,82 @@ def _models(verbs: Verbs) -> None:
     verb = _verb(
         verbs,
         "models",
-        "list, show or check the installed models",
+        "list, show, check, import or export models",
         "Model packages: weights with their configuration, their card and their measured quality.",
     )
     actions = verb.add_subparsers(metavar="ACTION", required=True, parser_class=_Parser)
     listing = actions.add_parser("list", help="all installed models")
     show = actions.add_parser("show", help="one model's card: training, validation, thresholds")
-    show.add_argument("name", metavar="NAME")
-    verify = actions.add_parser("verify", help="compare weights with their checksums")
-    verify.add_argument("name", metavar="NAME", nargs="?", help="default: all")
+    show.add_argument("name", metavar="NAME", help="a model, or the folder of one")
+    verify = actions.add_parser("verify", help="compare weights with their checksums, and answers with the card")
+    verify.add_argument("name", metavar="NAME", nargs="?", help="a model, or the folder of one (default: all models)")
     for name, action in (("list", listing), ("show", show), ("verify", verify)):
         action.set_defaults(action=name)
         _json(action, "as JSON")
+    _import(actions)
+    _export(actions)
+
+
+def _import(actions: Verbs) -> None:
+    verb = _verb(
+        actions,
+        "import",
+        "take in a model from elsewhere, checked on labelled patches",
+        "Makes a package of a foreign model. SOURCE is a folder with WSInfer's config.json\n"
+        "and weights, or a file of weights (safetensors; .pt and .pth if they hold nothing\n"
+        "but tensors). The labelled patches, 20 or more of both classes, have to confirm the\n"
+        "class order; without them nobody could tell a good model from its opposite.",
+        module="exchange",
+    )
+    verb.set_defaults(action="import")
+    verb.add_argument("source", type=Path, metavar="SOURCE", help="the folder, or the file of weights")
+    verb.add_argument("--name", required=True, metavar="NAME", help="what it is to be called here")
+    verb.add_argument("--images", type=Path, required=True, metavar="DIR", help="labelled patches at the model's scale")
+    verb.add_argument(
+        "--labels", type=Path, required=True, metavar="CSV", help="columns id (the file's name) and label (1: positive)"
+    )
+    verb.add_argument("--config", type=Path, metavar="FILE", help="config.json, if not beside the weights")
+    verb.add_argument("--architecture", metavar="A", help="instead of the one in config.json")
+    verb.add_argument("--positive", metavar="CLASS", help="the class whose probability is told (default: the card's)")
+    verb.add_argument(
+        "--storage", choices=("bf16", "int8", "fp32"), default="bf16", help="of the weights (default: bf16)"
+    )
+    verb.add_argument("--title", metavar="TEXT", help="its name for people")
+    verb.add_argument("--licence", metavar="TEXT", help="of the weights, where the source has no card")
+    verb.add_argument("--threads", type=_count, metavar="N", help="processor threads to use (default: all cores)")
+    verb.add_argument("--replace", action="store_true", help="instead of a model of that name")
+    verb.add_argument(
+        "--accept-undecided",
+        action="store_true",
+        help="import even if the patches leave the class order open; the card says so",
+    )
+    _json(verb, "what was measured, as JSON")
+
+
+def _export(actions: Verbs) -> None:
+    verb = _verb(
+        actions,
+        "export",
+        "hand a model on, as WSInfer and others read it",
+        "Writes config.json in WSInfer's form, the network, our card and a README with the\n"
+        "checksum, and compares the network's answers with the card before it is left there.",
+        module="exchange",
+    )
+    verb.set_defaults(action="export")
+    verb.add_argument("name", metavar="NAME", help="a model, or the folder of one")
+    verb.add_argument(
+        "--format",
+        choices=("torchscript", "onnx", "safetensors"),
+        required=True,
+        help="torchscript for WSInfer and QuPath, onnx for other runtimes, safetensors for another Histovox",
+    )
+    verb.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder")
+    verb.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="put temperature and bias into the logits, so that a softmax gives the calibrated probability",
+    )
+    _json(verb, "what was written, as JSON")
 
 
 def _history(verbs: Verbs) -> None:
@@ -200,7 +283,7 @@ def _bench(verbs: Verbs) -> None:
         "measure speed on this machine",
         "Runs the benchmarks of this checkout; further options are passed on to them.",
     )
-    verb.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="passed on")
+    verb.add_argument("arguments", nargs="*", metavar="…", help="passed on")
 
 
 def _json(verb: argparse.ArgumentParser, help_: str) -> None:

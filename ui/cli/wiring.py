@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from domain.messages.speech import Language
 from domain.ports import BrokerClient, Pcm
 from services.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from adapters.vision.package import PackageSummary
+    from adapters.vision.exchange_export import Exported, Format
+    from adapters.vision.exchange_import import Imported
+    from adapters.vision.package import Evaluation, ModelCard, PackageConfig, PackageSummary
 
 __all__ = [
+    "Evaluation",
+    "Exported",
+    "Format",
+    "Imported",
+    "ModelCard",
+    "PackageConfig",
     "PackageSummary",
     "broker_client",
     "engine_faults",
+    "export_package",
+    "family_of",
+    "import_model",
     "list_packages",
     "load_package",
+    "package_at",
     "render",
     "wav_bytes",
 ]
@@ -49,6 +61,43 @@ def load_package(folder: Path) -> None:
     from adapters.vision import package
 
     package.load_package(folder)
+
+
+def package_at(folder: Path) -> PackageSummary:
+    """The package in that folder, its checksum compared; Torch stays out."""
+    from adapters.vision import package
+
+    return package.package_at(folder)
+
+
+def family_of(architecture: str) -> str:
+    """The line that an architecture comes from, as "ResNet"; its own name where nobody knows it."""
+    from adapters.vision import registry
+    from domain.errors import UnknownArchitecture
+
+    try:
+        return registry.architecture(architecture).family
+    except UnknownArchitecture:
+        return architecture
+
+
+def export_package(folder: Path, to: Path, form: Format, *, calibrated: bool) -> Exported:
+    """Hand a package on. Raises BadModelPackage, RunNotSaved."""
+    from adapters.vision import exchange_export
+
+    return exchange_export.export_package(folder, to, form, calibrated=calibrated)
+
+
+def import_model(
+    source: Path, folder: Path, wishes: dict[str, Any], threads: int | None, progress: Callable[[int, int], None]
+) -> Imported:
+    """Take a model in; ``wishes`` are the fields of ``exchange_import.Wishes``.
+
+    Raises BadModelPackage, BadTrainingData, RunNotSaved.
+    """
+    from adapters.vision import exchange_import
+
+    return exchange_import.import_model(source, folder, exchange_import.Wishes(**wishes), progress, threads=threads)
 
 
 def render(settings: Settings, engine: str, text: str, language: Language) -> Pcm:

@@ -1,0 +1,120 @@
+"""``histovox models import`` and ``export``: models from elsewhere, and ours for elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from services.runtime import exit_codes
+from services.runtime.settings import Settings, load_settings
+from ui.cli import wiring
+from ui.cli.models import GOOD, folder_of
+
+if TYPE_CHECKING:
+    from ui.cli.wiring import Exported, Imported
+
+WARNING = "yellow"
+#: Typed options that are the import's wishes as they stand.
+_WISHES = (
+    "images",
+    "labels",
+    "config",
+    "architecture",
+    "positive",
+    "storage",
+    "title",
+    "licence",
+    "replace",
+    "accept_undecided",
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Dispatch ``import`` and ``export``."""
+    settings = load_settings()
+    return _import(settings, arguments) if arguments.action == "import" else _export(settings, arguments)
+
+
+def _import(settings: Settings, arguments: argparse.Namespace) -> int:
+    wishes = {name: getattr(arguments, name) for name in _WISHES}
+    columns = (TextColumn("Asking it about the labelled patches"), BarColumn(), MofNCompleteColumn())
+    err = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal
+    ) as progress:
+        task = progress.add_task("patches", total=None)
+        imported = wiring.import_model(
+            arguments.source,
+            settings.models_dir / arguments.name,
+            wishes,
+            arguments.threads,
+            lambda done, of: progress.update(task, completed=done, total=of),
+        )
+    if arguments.json:
+        _print_json(_import_record(imported))
+    else:
+        _tell_import(Console(), imported)
+    return exit_codes.OK
+
+
+def _tell_import(console: Console, imported: Imported) -> None:
+    measured, card = imported.measured, imported.card
+    low, high = measured.auc_interval
+    console.print(Text("✓ ", style=GOOD).append(f"{imported.folder.name} is installed in {imported.folder}", style=""))
+    console.print(
+        f"  On {measured.n:,} labelled patches, as stored: AUC of {card.positive_class!r} {measured.auc:.3f} "
+        f"({low:.3f}–{high:.3f}), sensitivity {measured.sensitivity:.3f}, specificity {measured.specificity:.3f}.",
+        highlight=False,
+        markup=False,
+    )
+    if not card.operating_point.calibrated:
+        console.print("  Not calibrated: its probabilities are raw scores, read at 0.5.", style=WARNING)
+    for note in imported.notes:
+        console.print(Text(f"! {note}", style=WARNING))
+    console.print(f"  Ask it with: histovox classify --model {imported.folder.name} IMAGE…", style="dim")
+
+
+def _export(settings: Settings, arguments: argparse.Namespace) -> int:
+    folder = folder_of(settings, arguments.name)
+    exported = wiring.export_package(folder, arguments.to, arguments.format, calibrated=arguments.calibrated)
+    if arguments.json:
+        _print_json(_export_record(exported))
+        return exit_codes.OK
+    console = Console()
+    console.print(Text("✓ ", style=GOOD).append(str(exported.file)))
+    console.print(Text(f"  SHA-256 {exported.sha256}", style="dim"))
+    console.print(Text(f"  Answers as the card says, run by {exported.checked_with}."))
+    for note in exported.notes:
+        console.print(Text(f"! {note}", style=WARNING))
+    return exit_codes.OK
+
+
+def _import_record(imported: Imported) -> dict[str, Any]:
+    return {
+        "name": imported.folder.name,
+        "folder": str(imported.folder),
+        "measured": imported.measured.model_dump(mode="json"),
+        "card": imported.card.model_dump(mode="json"),
+        "notes": imported.notes,
+    }
+
+
+def _export_record(exported: Exported) -> dict[str, Any]:
+    return {
+        "folder": str(exported.folder),
+        "file": str(exported.file),
+        "sha256": exported.sha256,
+        "checked_with": exported.checked_with,
+        "notes": exported.notes,
+    }
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    print()
