@@ -16,6 +16,7 @@ from services.training.patches import Chosen, Patches
 from services.training.report import Report, card_figures
 from services.training.robustness import ShiftedFigures, robustness
 from services.training.scoring import score_all
+from services.training.views import Views
 from services.training.wiring.networks import score_with
 
 
@@ -29,6 +30,8 @@ class Protocol:
     """That the operating threshold is chosen for."""
     shifted: int = 1000
     """Of the reporting half, so many patches are measured in each shifted copy."""
+    sides: Views = 8
+    """From how many sides the reporting half is looked at for the averaged figures; 1 leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +75,24 @@ def measure(
     report = evaluate(margins, labels, ids, groups, fitted.point, fitted.digest, subject=subject)
     kept = Chosen(held_out, torch.nonzero(reported(ids, fitted.digest)).flatten().tolist())
     say("and from eight sides, and on re-compressed, restained and rescaled copies")
-    sides = score_all(score, kept, views=8)
-    views = evaluate(sides, kept.labels, kept.ids, kept.groups, fitted.point, fitted.digest)
+    views = None
+    if protocol.sides > 1:
+        averaged = score_all(score, kept, views=protocol.sides)
+        views = evaluate(averaged, kept.labels, kept.ids, kept.groups, fitted.point, fitted.digest)
     shifts = robustness(score, kept, fitted.point, limit=protocol.shifted)
     return Measured(report, fitted, margins, shifts, _evaluation(report, views, shifts, protocol.source))
 
 
-def _evaluation(report: Report, views: Report, shifts: list[ShiftedFigures], source: str) -> Evaluation:
+def _evaluation(report: Report, views: Report | None, shifts: list[ShiftedFigures], source: str) -> Evaluation:
     figures = card_figures(report)
+    averaged = {
+        name: {"value": getattr(views, name), "interval": views.intervals[name]}
+        for name in ("auc", "accuracy", "sensitivity", "specificity", "ece")
+        if views is not None
+    }
     extra = figures["extra"] | {
         "protocol": report.protocol,
-        "eight_views": {
-            name: {"value": getattr(views, name), "interval": views.intervals[name]}
-            for name in ("auc", "accuracy", "sensitivity", "specificity", "ece")
-        },
+        "eight_views": averaged,
         "robustness": [row.model_dump(mode="json") for row in shifts],
     }
     return Evaluation(**figures | {"protocol": source, "extra": extra})

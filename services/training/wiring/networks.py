@@ -14,7 +14,7 @@ from adapters.vision.package import LoadedPackage, PackageConfig, default_model,
 from adapters.vision.preprocess import margins_of, prepare
 from adapters.vision.registry import architecture
 from adapters.vision.torch_classifier import TorchClassifier
-from domain.errors import BadRecipe
+from domain.errors import BadRecipe, BadTrainingData
 from services.runtime.settings import load_settings
 from services.training.patches import Patches
 from services.training.recipe import Recipe
@@ -45,15 +45,40 @@ def load(name: str | None) -> LoadedPackage:
     return load_package(package_folder(name))
 
 
-def require_free_name(name: str, *, replace: bool, run: Path) -> None:
+def require_fitting(package: LoadedPackage, patches: Patches) -> None:
+    """Raises BadTrainingData where the package looks at patches of another size: they would show another scale."""
+    wanted = package.config.patch_size_pixels
+    if patches.patch_px != wanted:
+        raise BadTrainingData(
+            f"The patches are {patches.patch_px} px wide, but {package.identity.name} looks at {wanted} px."
+        )
+
+
+def require_teachers(recipe: Recipe) -> None:
+    """Before data are read: are the recipe's teachers there? Raises BadModelPackage."""
+    for name in recipe.teacher:
+        load(name)
+
+
+def require_free_name(name: str, *, replace: bool = False, run: Path | None = None) -> None:
     """Before hours of training: may a package of this name be written? One that ``run`` wrote itself may be.
 
     Raises: BadRecipe.
     """
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise BadRecipe(f"A package cannot be called {name!r}: use letters, digits, '-', '_' and '.'.")
-    if package_folder(name).exists() and not replace and not (run / PACKAGE).is_file():
+        raise BadRecipe(
+            f"A package cannot be called {name!r}: use letters, digits, '-', '_' and '.'; say which with --name."
+        )
+    if package_folder(name).exists() and not replace and _written_by(run) != name:
         raise BadRecipe(f"There is a package called {name!r}. Choose another --name, or give --replace.")
+
+
+def _written_by(run: Path | None) -> str | None:
+    """The name of the package that a run made."""
+    try:
+        return str(json.loads((run / PACKAGE).read_text("utf-8"))["package"]) if run else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def build(recipe: Recipe) -> tuple[nn.Module, str]:
@@ -110,6 +135,7 @@ def taught(recipe: Recipe, patches: Patches, fabric: Fabric, progress: Told | No
     answers = []
     for name in recipe.teacher:
         package = load(name)
+        require_fitting(package, patches)
         point = package.card.operating_point
         margins = score_all(scorer(package, fabric), patches, views=4, progress=progress)
         answers.append(margins / point.temperature + point.bias)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from adapters.vision.devices import pick_device
+from adapters.vision.devices import Device
 from adapters.vision.package import load_package
 from adapters.vision.registry import architecture, architecture_names
 from adapters.vision.torch_classifier import TorchClassifier
@@ -28,9 +28,12 @@ from tests.services.training.test_loop import Quiet
 
 TRAINING, HELD_OUT = FakePatches(64, seed=1), FakePatches(64, seed=2)
 PROTOCOL = Protocol("fakes, held out", sensitivity=0.95, shifted=6)
+BRIEF = Protocol("fakes, held out", sensitivity=0.95, shifted=1, sides=1)
 
 
-def shipped(name: str, folder: Path, training: FakePatches = TRAINING, **flags: Any) -> Any:
+def shipped(
+    name: str, folder: Path, training: FakePatches = TRAINING, protocol: Protocol = PROTOCOL, **flags: Any
+) -> Any:
     """Train for a step or two, package; returns what was measured."""
     recipe = load_recipe(None, {"architecture": name, "phases": "1x48", "batch_size": 4, "jpeg_share": 0, **flags})
     network, started_from = networks.build(recipe)
@@ -55,14 +58,15 @@ def shipped(name: str, folder: Path, training: FakePatches = TRAINING, **flags: 
 
 @pytest.mark.parametrize("name", architecture_names())
 def test_every_family_trains_evaluates_packages_loads_and_serves(name: str, tmp_path: Path) -> None:
-    measured = shipped(name, tmp_path)
+    measured = shipped(name, tmp_path, protocol=BRIEF)
     package = load_package(tmp_path / "package")
     assert package.card.title == architecture(name).title
     assert package.card.evaluation is not None and package.card.evaluation.n == measured.report.n
-    classifier = TorchClassifier(package, pick_device("cpu"))
+    # In float32: what two steps of training leave is so raw that bfloat16 moves its answers by a tenth.
+    classifier = TorchClassifier(package, Device(torch.device("cpu"), "cpu", torch.float32))
     patches = HELD_OUT.read(range(4)).permute(0, 2, 3, 1).contiguous().numpy()
     served = classifier.score(patches)
-    assert served == pytest.approx(measured.margins[:4].tolist(), abs=0.05 + 0.05 * float(np.abs(served).max()))
+    assert served == pytest.approx(measured.margins[:4].tolist(), abs=1e-3, rel=1e-3)
     heat = classifier.explain(patches[1])
     assert np.isfinite(heat).all() and heat.min() >= 0 and heat.max() <= 1
 
@@ -155,7 +159,7 @@ def test_a_package_is_not_overwritten_unless_it_is_wished_or_the_run_wrote_it(
         networks.require_free_name("mine", replace=False, run=run)
     networks.require_free_name("mine", replace=True, run=run)
     networks.require_free_name("free", replace=False, run=run)
-    (run / PACKAGE).write_text("{}")
+    (run / PACKAGE).write_text('{"package": "mine"}')
     networks.require_free_name("mine", replace=False, run=run)
     with pytest.raises(BadRecipe, match="cannot be called"):
         networks.require_free_name("../escape", replace=True, run=run)
