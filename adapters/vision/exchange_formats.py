@@ -41,18 +41,18 @@ class Runner(Protocol):
 
 
 class _Function:
-    def __init__(self, name: str, function: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, name: str, function: Callable[[Tensor], Tensor], advice: str = "") -> None:
         self.name = name
         self._function = function
+        self._advice = advice
 
     def run(self, batch: Tensor) -> Tensor:
         try:
             with torch.inference_mode():
                 return self._function(batch)
         except Exception as error:  # whatever a runtime raises, the file cannot be vouched for
-            raise NotExported(
-                f"the file that was written cannot be run by {self.name} ({_first_line(error)})"
-            ) from error
+            what = f"the file that was written cannot be run by {self.name} ({_first_line(error)}){self._advice}"
+            raise NotExported(what) from error
 
 
 def write_torchscript(network: nn.Module, example: Tensor, file: Path) -> None:
@@ -96,14 +96,14 @@ def open_onnx(file: Path) -> Runner:
     if importlib.util.find_spec("onnxruntime"):
         runtime: Any = importlib.import_module("onnxruntime")
         session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        return _onnx_runner(f"onnxruntime {runtime.__version__}", session)
-    reference: Any = importlib.import_module("onnx.reference")
-    name = "ONNX's reference implementation; pip install onnxruntime for one that runs more networks"
-    return _onnx_runner(name, reference.ReferenceEvaluator(str(file)))
+        return _Function(f"onnxruntime {runtime.__version__}", _asker(session))
+    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator(str(file))
+    advice = ', which does not know all networks; "pip install onnxruntime" brings one that does'
+    return _Function("ONNX's reference implementation", _asker(evaluator), advice)
 
 
-def _onnx_runner(name: str, session: Any) -> Runner:
-    return _Function(name, lambda batch: torch.from_numpy(session.run([_OUTPUT], {_INPUT: batch.numpy()})[0]))
+def _asker(session: Any) -> Callable[[Tensor], Tensor]:
+    return lambda batch: torch.from_numpy(session.run([_OUTPUT], {_INPUT: batch.numpy()})[0])
 
 
 def _traced(network: nn.Module, example: Tensor) -> bytes:

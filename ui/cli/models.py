@@ -65,7 +65,7 @@ def default_name(settings: Settings, packages: Sequence[PackageSummary]) -> str 
     try:
         return (settings.models_dir / "default").read_text("utf-8").strip() or None
     except OSError:
-        return packages[0].name if packages else None
+        return packages[0].name if len(packages) == 1 else None
 
 
 def _list(settings: Settings, packages: Sequence[PackageSummary], *, as_json: bool) -> int:

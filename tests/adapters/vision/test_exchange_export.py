@@ -194,6 +194,22 @@ def test_what_the_tracing_exporter_cannot_express_the_other_one_can(tmp_path: Pa
     assert torch.allclose(exchange_formats.open_onnx(tmp_path / "model.onnx").run(batch), logits, atol=1e-4)
 
 
+def test_a_network_that_cannot_be_checked_here_is_not_handed_on_and_the_mending_is_named(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lost:
+        def __init__(self, path: str) -> None: ...
+
+        def run(self, outputs: list[str], inputs: dict[str, Any]) -> list[Any]:
+            raise ValueError("index can't contain negative values")
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("onnx.reference.ReferenceEvaluator", Lost)
+    with pytest.raises(BadModelPackage, match=r"negative values.*pip install onnxruntime"):
+        export_package(packages / "lenet", tmp_path / "out", "onnx")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_with_something_in_it_is_left_alone(packages: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     export_package(packages / "lenet", tmp_path / "out", "safetensors")

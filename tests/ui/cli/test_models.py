@@ -71,6 +71,14 @@ def test_the_list_gives_every_number_with_what_it_was_measured_on(
     assert "good: slides apart, n = 2,907" in text
 
 
+def test_no_model_is_shown_as_the_one_that_answers_where_nothing_says_which(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (models / "default").unlink()
+    assert main(["models", "list"]) == 0
+    assert capsys.readouterr().out.count("●") == 1  # in the legend alone
+
+
 def test_a_damaged_model_stands_in_the_list_with_its_fault(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (models / "new" / "card.json").unlink()
     assert main(["models", "list"]) == 0
