@@ -67,7 +67,7 @@ def main() -> int:
 
 def _table(packages: list[PackageSummary], default: str) -> str:
     lines = [
-        "| Model | AUC | AUC, eight views | Accuracy at 0.5 | At the operating threshold: sensitivity / specificity | ECE "
+        "| Model | AUC | AUC, eight views | Accuracy at 0.5 | At the threshold: sensitivity / specificity | ECE "
         "| File |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -125,7 +125,9 @@ def _zoo(packages: list[PackageSummary]) -> str:
         busy = f" {measured['busy']}" if measured.get("busy") else ""
         machine = "; ".join(measured["machine"])
         lines.append(f"\n`python -m benchmarks.zoo`, {measured['protocol']}. Machine: {machine}.{busy}")
-    sources = dict.fromkeys(f"- {architecture(name).family}: {architecture(name).source}" for name in architecture_names())
+    sources = dict.fromkeys(
+        f"- {architecture(name).family}: {architecture(name).source}" for name in architecture_names()
+    )
     return "\n".join([*lines, "\nSources:\n", *sources]) + "\n"
 
 
@@ -156,7 +158,7 @@ def _card(package: PackageSummary) -> str:
         f"{extra['protocol']}\n\n{_figures(evaluation)}\n{_other_readings(evaluation)}\n"
         f"## Other scanners, stains and codecs\n\n{_robustness(extra['robustness'])}\n"
         f"## Limits and failures seen\n\n{limits}\n## Measure it again\n\n"
-        f"```sh\nmake evaluate DATA=folder MODEL={package.name} ARGS=\"--robustness\"\n```\n"
+        f'```sh\nmake evaluate DATA=folder MODEL={package.name} ARGS="--robustness"\n```\n'
     )
 
 

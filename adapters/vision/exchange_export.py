@@ -23,12 +23,12 @@ from adapters.vision.package import (
     ModelCard,
     PackageConfig,
     load_package,
-    smoke_contradiction,
     write_card,
     write_config,
 )
 from adapters.vision.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, Smoke
 from adapters.vision.preprocess import margins_of, prepare
+from adapters.vision.smoke import smoke_contradiction
 from adapters.vision.synthetic import smoke_patches
 from domain.errors import BadModelPackage, RunNotSaved
 from domain.verdict import OperatingPoint

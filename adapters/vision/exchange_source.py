@@ -17,8 +17,9 @@ from torch import nn
 
 from adapters.vision import registry
 from adapters.vision.exchange_tensors import PICKLED, SAFETENSORS, Refused, fit_names, read_tensors
-from adapters.vision.package import build_network, smoke_contradiction, smoke_margins
+from adapters.vision.package import build_network
 from adapters.vision.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, PackageConfig
+from adapters.vision.smoke import smoke_contradiction, smoke_margins
 from domain.errors import BadModelPackage
 
 _POSITIVE_NAMES = frozenset(("tumour", "tumor", "cancer", "malignant", "metastasis", "carcinoma", "positive"))

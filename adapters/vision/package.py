@@ -26,11 +26,11 @@ from adapters.vision.package_format import (
     ModelCard,
     PackageConfig,
     Preprocessing,
-    Smoke,
     StorageFacts,
     TrainingFacts,
     Transform,
 )
+from adapters.vision.smoke import smoke_contradiction, smoke_margins, smoke_of
 from domain.errors import BadModelPackage
 from domain.values import ModelIdentity
 from domain.verdict import OperatingPoint
@@ -39,8 +39,6 @@ if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not ne
     from torch import Tensor, nn
 
 Storage = Literal["int8", "bf16", "fp32"]
-#: Shares by which inputs are changed to see how much rounding changes an answer.
-NUDGES = (1e-6, -1e-6, 1e-5)
 #: A one-line file beside the packages.
 DEFAULT_FILE = "default"
 _STORAGE_WORDS: dict[Storage, Literal["int8 per channel", "bf16", "fp32"]] = {
@@ -177,9 +175,6 @@ def write_package(
         if positive_class not in config.class_names:
             raise _bad(folder, [f"the positive class {positive_class!r} is not among {', '.join(config.class_names)}"])
         write_weights(partial / WEIGHTS_FILE, network, storage)
-        stored = as_stored(network, storage)
-        margins = smoke_margins(stored, config, positive_class)
-        nudged = [smoke_margins(stored, config, positive_class, nudge=nudge) for nudge in NUDGES]
         card = ModelCard(
             title=title,
             sha256=_sha256(partial / WEIGHTS_FILE),
@@ -192,7 +187,7 @@ def write_package(
             operating_point_protocol=operating_point_protocol,
             calibration_ids=calibration_ids,
             appearance=appearance,
-            smoke=_smoke(margins, nudged),
+            smoke=smoke_of(as_stored(network, storage), config, positive_class),
             limits=tuple(limits),
             intended_use=intended_use,
         )
@@ -203,25 +198,6 @@ def write_package(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return card
-
-
-def smoke_margins(
-    network: nn.Module, config: PackageConfig, positive_class: str, *, nudge: float = 0.0
-) -> tuple[float, ...]:
-    """What ``network`` (float32, CPU) answers to the synthetic smoke patches: positive class minus the others.
-
-    ``nudge`` changes every input by that share, as another processor's rounding might.
-    """
-    import torch
-
-    from adapters.vision.preprocess import margins_of, prepare
-    from adapters.vision.synthetic import smoke_patches
-
-    patches = torch.from_numpy(smoke_patches(config.patch_size_pixels))
-    with torch.inference_mode():
-        logits = network(prepare(patches, config.preprocessing()) * (1 + nudge))
-        margins = margins_of(logits, config.class_names.index(positive_class))
-    return tuple(round(float(margin), 5) for margin in margins)
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -301,18 +277,6 @@ def build_network(config: PackageConfig, state: dict[str, Tensor], file: str) ->
     return network.eval().requires_grad_(False), []
 
 
-def smoke_contradiction(found: Sequence[float], smoke: Smoke) -> str | None:
-    """What is wrong when the weights do not answer the smoke patches as they did when they were packaged."""
-    if len(found) != len(smoke.margins):
-        return f"the card states {len(smoke.margins)} smoke margins where {len(found)} patches are asked"
-    if all(abs(a - b) <= smoke.tolerance for a, b in zip(found, smoke.margins, strict=True)):
-        return None
-    if all(abs(a + b) <= smoke.tolerance for a, b in zip(found, smoke.margins, strict=True)):
-        return "the class order is swapped: every smoke patch gets the opposite answer to the one on the card"
-    worst = max(abs(a - b) for a, b in zip(found, smoke.margins, strict=True))
-    return f"the weights do not behave as when they were packaged: a smoke margin is off by {worst:.3g}"
-
-
 def _bad(folder: Path, faults: Sequence[str]) -> BadModelPackage:
     shown = list(faults[:8]) + ([f"and {len(faults) - 8} more faults"] if len(faults) > 8 else [])
     listed = "".join(f"\n  - {fault}" for fault in shown)
@@ -320,14 +284,6 @@ def _bad(folder: Path, faults: Sequence[str]) -> BadModelPackage:
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
-
-
-def _smoke(margins: Sequence[float], nudged: Sequence[Sequence[float]]) -> Smoke:
-    # Other processors round differently, by far less than this; a swapped order is off by twice a margin. Only where
-    # neurons fire or do not (spiking networks) does rounding show, so it is tried how much.
-    usual = max(0.002, 0.02 * max(abs(margin) for margin in margins))
-    moved = max(abs(a - b) for other in nudged for a, b in zip(other, margins, strict=True))
-    return Smoke(margins=tuple(margins), tolerance=round(max(usual, 3 * moved), 6))
 
 
 def _identity(name: str, config: PackageConfig, card: ModelCard) -> ModelIdentity:

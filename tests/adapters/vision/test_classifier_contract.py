@@ -82,7 +82,7 @@ def test_familiarity_is_one_answer_a_patch(classifier: Classifier) -> None:
 
 
 def test_the_fast_network_answers_like_the_packaged_one(real: TorchClassifier, package: Path) -> None:
-    from adapters.vision.package import smoke_margins
+    from adapters.vision.smoke import smoke_margins
 
     loaded = load_package(package)
     expected = smoke_margins(loaded.network, loaded.config, "tumour")

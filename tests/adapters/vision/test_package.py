@@ -245,7 +245,7 @@ def test_preprocessing_follows_the_transform() -> None:
 
 
 def test_a_network_that_rounding_moves_is_given_the_room_that_it_needs() -> None:
-    from adapters.vision.package import _smoke
+    from adapters.vision.smoke import stated
 
-    assert _smoke([1.0, -0.5], [[1.0, -0.5]]).tolerance == pytest.approx(0.02)
-    assert _smoke([1.0, -0.5], [[1.0, -0.5], [1.05, -0.5]]).tolerance == pytest.approx(0.15)
+    assert stated([1.0, -0.5], [[1.0, -0.5]]).tolerance == pytest.approx(0.02)
+    assert stated([1.0, -0.5], [[1.0, -0.5], [1.05, -0.5]]).tolerance == pytest.approx(0.15)

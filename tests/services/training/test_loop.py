@@ -1,4 +1,4 @@
-"""Training learns, keeps its best epoch, stops where nothing is gained, and goes on after a kill along the same curve."""
+"""Training learns, keeps its best epoch, stops where nothing is gained, and survives a kill along the same curve."""
 
 from __future__ import annotations
 
