@@ -83,8 +83,8 @@ def _table(packages: list[PackageSummary], default: str) -> str:
         )
     _, evaluation = _parts(packages[0])
     return "\n".join(lines) + (
-        f"\n\nProtocol: {evaluation.protocol}; n = {evaluation.n:,}, the half that chose nothing; 95 % bootstrap intervals "
-        "over patches in brackets. Eight views: margins averaged over the symmetries of the square, on the same patches."
+        f"\n\nProtocol: {evaluation.protocol}; n = {evaluation.n:,}, the half that chose nothing; 95 % bootstrap "
+        "intervals over patches in brackets. Eight views: margins averaged over the symmetries of the square."
     )
 
 
