@@ -135,6 +135,7 @@ def recompress_some(patches: Tensor, share: float, quality: tuple[int, int], gen
 
 
 def recompressed_once(patch: Tensor, quality: int) -> Tensor:
+    """One patch (3×H×W uint8) through JPEG at ``quality``."""
     encoded = io.BytesIO()
     Image.fromarray(patch.permute(1, 2, 0).numpy()).save(encoded, "JPEG", quality=quality)
     return torch.from_numpy(np.array(Image.open(encoded))).permute(2, 0, 1)
