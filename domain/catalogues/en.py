@@ -95,6 +95,9 @@ MESSAGES: Mapping[str, str | Mapping[str, str]] = {
     "error.not_a_request": "the message was no request. Check the versions.",
     "error.no_images_found": "no image was found there. Choose another folder.",
     "error.bad_training_data": "the training data cannot be used. See the screen.",
+    "error.bad_recipe": "the training recipe cannot be followed. See the screen.",
+    "error.training_diverged": "the training diverged. Lower the learning rate.",
+    "error.run_not_saved": "the training could not be saved. Check the disk.",
     "error.attempts_exhausted": "the classifier failed several times. Please try again later.",
     "error.worker_lost": "the classifier was lost. Please try again.",
 }

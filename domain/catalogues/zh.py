@@ -87,6 +87,9 @@ MESSAGES: Mapping[str, str | Mapping[str, str]] = {
     "error.not_a_request": "消息不是请求，请检查版本。",
     "error.no_images_found": "没有找到图像，请另选文件夹。",
     "error.bad_training_data": "训练数据不可用，请看屏幕。",
+    "error.bad_recipe": "训练方案无法执行，请看屏幕。",
+    "error.training_diverged": "训练发散，请降低学习率。",
+    "error.run_not_saved": "训练结果无法保存，请检查磁盘。",
     "error.attempts_exhausted": "分类器多次失败，请稍后重试。",
     "error.worker_lost": "分类器已断开，请重试。",
 }
