@@ -91,8 +91,8 @@ def _table(packages: list[PackageSummary], default: str) -> str:
 def _page(packages: list[PackageSummary], default: str) -> str:
     cards = "".join(f"- [{_parts(package)[0].title}](cards/{package.name}.md)\n" for package in packages)
     return (
-        "# Models\n\nMade by `scripts/make_model_docs.py` from the packages' cards. `histovox models show NAME` prints\n"
-        "one in the terminal, `histovox models verify` checks the files, `make evaluate` measures again.\n"
+        "# Models\n\nMade by `scripts/make_model_docs.py` from the packages' cards. `histovox models show NAME`\n"
+        "prints one in the terminal, `histovox models verify` checks the files, `make evaluate` measures again.\n"
         "What was tried to make them better, and what it gave, is in [experiments.md](experiments.md).\n\n"
         f"## Shipped\n\n{_table(packages, default)}\n\nModel cards:\n\n{cards}\n{_zoo(packages)}"
     )
