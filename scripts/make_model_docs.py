@@ -77,7 +77,7 @@ def _table(packages: list[PackageSummary], default: str) -> str:
         views, half = evaluation.extra["eight_views"], evaluation.extra["at_half"]
         lines.append(
             f"| {card.title}{mark} | {evaluation.auc:.3f} ({_span(evaluation.auc_interval)}) "
-            f"| {views['auc']['value']:.3f} ({_span(views['auc']['interval'])}) | {half['accuracy']:.3f} "
+            f"| {_averaged(views)} | {half['accuracy']:.3f} "
             f"| {evaluation.sensitivity:.3f} / {evaluation.specificity:.3f} | {evaluation.ece:.3f} "
             f"| {package.size_bytes / 1e6:.0f} MB, {card.storage.weights} |"
         )
@@ -86,6 +86,10 @@ def _table(packages: list[PackageSummary], default: str) -> str:
         f"\n\nProtocol: {evaluation.protocol}; n = {evaluation.n:,}, the half that chose nothing; 95 % bootstrap "
         "intervals over patches in brackets. Eight views: margins averaged over the symmetries of the square."
     )
+
+
+def _averaged(views: dict[str, Any]) -> str:
+    return f"{views['auc']['value']:.3f} ({_span(views['auc']['interval'])})" if views else "–"
 
 
 def _page(packages: list[PackageSummary], default: str) -> str:
@@ -178,10 +182,13 @@ def _other_readings(evaluation: Evaluation) -> str:
     lines = [
         f"- At raw probability 0.5: accuracy {half['accuracy']:.3f}, sensitivity {half['sensitivity']:.3f}, "
         f"specificity {half['specificity']:.3f}.",
-        f"- Averaged over the eight symmetries: AUC {views['auc']['value']:.3f} ({_span(views['auc']['interval'])}), "
-        f"accuracy {views['accuracy']['value']:.3f}, sensitivity {views['sensitivity']['value']:.3f}, specificity "
-        f"{views['specificity']['value']:.3f} at the threshold, ECE {views['ece']['value']:.3f}.",
     ]
+    if views:
+        lines.append(
+            f"- Averaged over the eight symmetries: AUC {_averaged(views)}, "
+            f"accuracy {views['accuracy']['value']:.3f}, sensitivity {views['sensitivity']['value']:.3f}, specificity "
+            f"{views['specificity']['value']:.3f} at the threshold, ECE {views['ece']['value']:.3f}."
+        )
     if everything:
         lines.append(
             f"- On all {everything['n']:,} patches, the tuning half included: AUC {everything['auc']:.3f} "
