@@ -1,7 +1,8 @@
 """``histovox learning-curve``: what more data would bring, and what a random split would have claimed.
 
 A tenth of the training patches, drawn at random, is kept aside from every run: the paper's kind of test, in which
-patches of one slide lie on both sides. The curve proper is measured on the held-out split, whose slides no run saw.
+patches of one slide lie on both sides. The curve proper is measured on the held-out split, however that was parted:
+its protocol stands beside every figure.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from lightning_fabric import Fabric
+from torch import Tensor, nn
 
 from domain.errors import BadRecipe, BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.batches import steps_per_epoch
 from services.training.hardware import describe, make_fabric
 from services.training.learning_curve import CurvePoint, draw_learning_curve, fit_learning_curve
-from services.training.loop import Training, predict, train
+from services.training.loop import predict, train
 from services.training.metrics import ScoredPatches, intervals
 from services.training.parser import flags_of
 from services.training.patches import Chosen, Patches
@@ -28,14 +30,15 @@ from services.training.progress import TrainingProgress
 from services.training.recipe import Phase, Recipe, load_recipe
 from services.training.run import Run
 from services.training.run_folder import RunFolder
-from services.training.train_verb import hardware_of, read_material, tuning_half
+from services.training.train_verb import Material, hardware_of, read_material, require_shareable, setting_of
 from services.training.wiring import networks
 
 RANDOM_SHARE = 0.1
 #: A small share gets more epochs: with fewer steps a network has not even left its starting weights.
-LEAST_STEPS = 300
-APART = "slides apart"
+LEAST_STEPS = 200
 RANDOM = "random split, as the paper's: patches of one slide may be on both sides"
+#: What a share's folder holds once it is measured.
+POINT = "point.json"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -43,39 +46,72 @@ def run(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.recipe, flags_of(options))
     shares = _shares(options.shares)
     fabric = make_fabric(hardware_of(options))
-    with TrainingProgress() as progress:
-        split = read_material(options, recipe, progress).split
+    require_shareable(recipe, fabric)
+    with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
+        networks.require_teachers(recipe)
+        networks.build(recipe)  # a recipe that cannot be followed is better known before the data are read
+        material = read_material(options, recipe, progress)
+        split = material.split
         order = torch.randperm(len(split.training), generator=torch.Generator().manual_seed(recipe.seed))
         aside = round(RANDOM_SHARE * len(order))
         random_test, pool = Chosen(split.training, order[:aside].tolist()), order[aside:]
+        tests = ((split.held_out, split.protocol), (random_test, RANDOM))
         rows: list[dict[str, Any]] = []
         for share in shares:
             patches = Chosen(split.training, pool[: max(2, round(share * len(pool)))].tolist())
             folder = RunFolder(options.out / f"{share.numerator}-of-{share.denominator}")
-            done = folder.path / "point.json"
-            if not done.is_file():
-                network = _trained(_stretched(recipe, len(patches)), patches, split.held_out, folder, fabric, progress)
-                points = [
-                    _point(predict(network, test, fabric, recipe.view), test, len(patches), protocol)
-                    for test, protocol in ((split.held_out, APART), (random_test, RANDOM))
-                ]
-                folder.write_json("point.json", points)
-            rows += json.loads(done.read_text("utf-8"))
-            _tell(rows[-2:], progress)
-        _conclude(options.out, rows, recipe, describe(fabric), progress)
+            stretched = _stretched(recipe, len(patches))
+            made_of = {"recipe": stretched.model_dump(mode="json"), "data": material.digest, "patches": len(patches)}
+            fabric.barrier()  # or a process might see the next share's point before another has begun with it
+            points = _measured(folder, made_of)
+            if points is None:
+                run = _trained(stretched, patches, material, folder, fabric, progress, options)
+                if fabric.is_global_zero:
+                    points = [
+                        _point(predict(run, test, fabric, recipe.view), test, len(patches), protocol)
+                        for test, protocol in tests
+                    ]
+                    folder.write_json(POINT, {"made_of": made_of, "points": points})
+            rows += points or []
+            _tell(points or [], progress)
+        if fabric.is_global_zero:
+            _conclude(options.out, rows, split.protocol, recipe, describe(fabric), progress)
     return OK
 
 
+def _measured(folder: RunFolder, made_of: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """What an earlier start measured for this share. Raises BadTrainingData for one of another recipe or other data."""
+    try:
+        found = json.loads((folder.path / POINT).read_text("utf-8"))
+    except OSError:
+        return None
+    except ValueError:
+        found = {}
+    if not isinstance(found, dict) or found.get("made_of") != made_of:
+        raise BadTrainingData(
+            f"The share in {folder.path} was trained with another recipe or on other data. To go on with that curve, "
+            "give the same again; to start anew, choose another --out."
+        )
+    points: list[dict[str, Any]] = found["points"]
+    return points
+
+
 def _trained(
-    recipe: Recipe, patches: Patches, held_out: Patches, folder: RunFolder, fabric: Any, progress: TrainingProgress
-) -> torch.nn.Module:
-    folder.make()
-    folder.write_json("recipe.json", recipe.model_dump(mode="json"))
+    recipe: Recipe,
+    patches: Patches,
+    material: Material,
+    folder: RunFolder,
+    fabric: Fabric,
+    progress: TrainingProgress,
+    options: argparse.Namespace,
+) -> nn.Module:
     network, _ = networks.build(recipe)
-    run = Run(network.to(fabric.device), recipe, len(patches), f"{len(patches)} patches")
-    run.restore(folder)
+    run = Run(network.to(fabric.device), recipe, len(patches), material.digest)
+    if not run.restore(folder) and fabric.is_global_zero:
+        folder.make()
+        folder.write_json("recipe.json", recipe.model_dump(mode="json"))
     progress.say(f"{len(patches):,} patches, {recipe.epochs} epochs")
-    return train(run, Training(fabric, folder, patches, tuning_half(held_out), progress)).to(fabric.device)
+    return train(run, setting_of(options, run, patches, material, folder, fabric, progress)).to(fabric.device)
 
 
 def _stretched(recipe: Recipe, patches: int) -> Recipe:
@@ -109,10 +145,12 @@ def _tell(points: list[dict[str, Any]], progress: TrainingProgress) -> None:
         )
 
 
-def _conclude(out: Path, rows: list[dict[str, Any]], recipe: Recipe, hardware: str, progress: TrainingProgress) -> None:
+def _conclude(
+    out: Path, rows: list[dict[str, Any]], protocol: str, recipe: Recipe, hardware: str, progress: TrainingProgress
+) -> None:
     folder = RunFolder(out)
     fields = CurvePoint.model_fields
-    points = [CurvePoint(**{key: row[key] for key in fields}) for row in rows if row["protocol"] == APART]
+    points = [CurvePoint(**{key: row[key] for key in fields}) for row in rows if row["protocol"] == protocol]
     result: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "hardware": hardware, "points": rows}
     try:
         curve = fit_learning_curve(points)
@@ -121,8 +159,7 @@ def _conclude(out: Path, rows: list[dict[str, Any]], recipe: Recipe, hardware: s
     else:
         result["law"] = curve.model_dump(mode="json", exclude={"points"})
         folder.write("learning_curve.png", draw_learning_curve(curve, f"{recipe.architecture}: AUC by training size"))
-        low, high = curve.auc_interval
-        progress.say(f"{curve.n_predicted:,} patches would give AUC {curve.auc_predicted:.3f} ({low:.3f}–{high:.3f})")
+        progress.say(curve.sentence())
     folder.write_json("learning_curve.json", result)
 
 

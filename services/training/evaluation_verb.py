@@ -14,7 +14,7 @@ import torch
 from domain.errors import BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.evaluation import Subject, evaluate, reported
-from services.training.hardware import Hardware, make_fabric
+from services.training.hardware import Hardware, make_fabric, require_one_process
 from services.training.patches import Chosen, Patches
 from services.training.progress import TrainingProgress
 from services.training.reading import Opened, available_splits, open_images, open_split, require_both_classes
@@ -47,9 +47,11 @@ def hardware_of(options: argparse.Namespace) -> Hardware:
 def run_evaluate(options: argparse.Namespace) -> int:
     """``evaluate``. Raises HistovoxError for all that a person can mend."""
     fabric = make_fabric(hardware_of(options))
+    require_one_process(fabric, "evaluate")
     with TrainingProgress() as progress:
-        given = given_patches(options, progress)
         package = networks.load(options.model)
+        given = given_patches(options, progress)
+        networks.require_fitting(package, given.patches)
         card = package.card
         folder = RunFolder(options.report or _usual_folder(package.identity.name))
         folder.make()
@@ -88,6 +90,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
 def run_calibrate(options: argparse.Namespace) -> int:
     """``calibrate``. Raises HistovoxError for all that a person can mend."""
     fabric = make_fabric(hardware_of(options))
+    require_one_process(fabric, "calibrate")
+    if options.name:
+        networks.require_free_name(options.name)
     with TrainingProgress() as progress:
         given = given_patches(options, progress)
         require_both_classes(given.patches, "validation")
@@ -118,9 +123,12 @@ def _open(options: argparse.Namespace, progress: TrainingProgress) -> tuple[Open
     cache, told = networks.cache_dir(), progress.reading
     images = getattr(options, "images", None)
     if images is not None or getattr(options, "labels", None) is not None:
-        if images is None or options.labels is None or options.data is not None:
-            raise BadTrainingData("Give --images and --labels together, or --data alone.")
-        return open_images(images, options.labels, cache_dir=cache, progress=told), options.data_name or images.name
+        if images is None or options.labels is None or options.data is not None or options.split is not None:
+            raise BadTrainingData(
+                "Give --images and --labels, both and no other, or --data (and --split, if you like)."
+            )
+        name = options.data_name or images.resolve().name
+        return open_images(images, options.labels, cache_dir=cache, progress=told), name
     if options.data is None:
         raise BadTrainingData("Say where the patches are: --data FOLDER, or --images FOLDER --labels FILE.")
     split = options.split or _usual_split(options.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ def make_fabric(hardware: Hardware) -> Fabric:
 
     Raises: BadRecipe for a device or precision that is not to be had here.
     """
+    # It says much that only a developer can use.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     device = hardware.device if hardware.device != "auto" else _best_device()
     precision = hardware.precision if hardware.precision != "auto" else _fastest(device)
@@ -42,13 +45,29 @@ def make_fabric(hardware: Hardware) -> Fabric:
             precision=precision,  # type: ignore[arg-type]  # checked by Fabric, whose words we pass on
         )
     except (ValueError, RuntimeError) as error:
-        raise BadRecipe(f"This machine cannot train on {device} in {precision}: {error}") from None
+        raise BadRecipe(f"This machine cannot compute on {device} in {precision}: {error}") from None
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
     elif world > 1 and device == "cpu":
         torch.set_num_threads(max(1, len(_cores()) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     fabric.launch()
     return fabric
+
+
+def require_one_process(fabric: Fabric, verb: str) -> None:
+    """Raises BadRecipe under ``torchrun``."""
+    if fabric.world_size > 1:
+        raise BadRecipe(f"{verb} works in one process: start it without torchrun.")
+
+
+def part(fabric: Fabric) -> None:
+    """The end of working together: each process goes its own way.
+
+    What the first one does alone afterwards may take longer than the others would wait for it at a barrier.
+    """
+    if fabric.world_size > 1:
+        fabric.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def describe(fabric: Fabric) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -90,6 +90,7 @@ def train_one_epoch(run: Run, wrapped: nn.Module, setting: Training) -> None:
             began = now
             setting.progress.step(run, run.sums["loss"] / run.sums["patches"], speed)
             if now - saved > setting.checkpoint_seconds and fabric.is_global_zero:
+                _require_numbers(run, run.network)  # what is saved must be worth going on with
                 run.save(setting.folder)
                 saved = now
 
@@ -153,23 +154,49 @@ def _mixed(inputs: Tensor, targets: Tensor, recipe: Recipe) -> tuple[Tensor, Ten
 
 def _look(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, setting: Training) -> float:
     """Add up what the device has done since the last look; patches a second over all processes."""
-    patches = sum(count for _, _, count in unseen)
-    loss = sum(float(loss) * count for loss, _, count in unseen)
+    loss, right, patches = over_all(
+        [
+            sum(float(loss) * count for loss, _, count in unseen),
+            sum(float(right) for _, right, _ in unseen),
+            float(sum(count for _, _, count in unseen)),
+        ],
+        setting.fabric,
+    )
     if not math.isfinite(loss):
-        raise TrainingDiverged(
-            f"The loss became {loss} in epoch {run.epoch + 1}, step {run.step}. The run stands at its last checkpoint; "
-            "lower --learning-rate, or train in --precision 32-true, into another --out."
-        )
+        raise _diverged(run, f"The loss became {loss}")
     run.sums["loss"] += loss
-    run.sums["right"] += sum(float(right) for _, right, _ in unseen)
+    run.sums["right"] += right
     run.sums["patches"] += patches
     run.sums["seconds"] += seconds
     unseen.clear()
-    return patches * setting.fabric.world_size / max(seconds, 1e-9)
+    return patches / max(seconds, 1e-9)
+
+
+def over_all(values: list[float], fabric: Fabric) -> list[float]:
+    """The sums of ``values`` over all processes, each of which must call this with as many."""
+    if fabric.world_size == 1:
+        return values
+    own = torch.tensor(values, dtype=torch.float64, device=fabric.device)
+    summed = fabric.all_reduce(own, reduce_op="sum")
+    return [float(value) for value in cast(Tensor, summed).tolist()]
+
+
+def _diverged(run: Run, what: str) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"{what} in epoch {run.epoch + 1}, step {run.step}. The run stands at its last checkpoint; lower "
+        "--learning-rate, or train in --precision 32-true, into another --out."
+    )
+
+
+def _require_numbers(run: Run, network: nn.Module) -> None:
+    """A finite loss does not tell of the update that came after it."""
+    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+        raise _diverged(run, "Weights became no numbers")
 
 
 def _end_of_epoch(run: Run, setting: Training) -> None:
-    margins = predict(run.averaged, setting.tuning, setting.fabric, run.recipe.view)
+    _require_numbers(run, run.averaged)
+    margins = _tuning_margins(run, setting)
     labels = setting.tuning.labels
     run.history.append(
         {
@@ -190,6 +217,18 @@ def _end_of_epoch(run: Run, setting: Training) -> None:
         setting.folder.write_history(run.history)
         setting.folder.write(CURVES, draw_curves(run.history, f"{run.recipe.architecture}: {setting.folder.path.name}"))
     setting.progress.epoch(run)
+
+
+def _tuning_margins(run: Run, setting: Training) -> Tensor:
+    """Asked of the first process and told to all: they must agree on which epoch is best, and on when to stop.
+
+    Each would answer otherwise, since running means of normalisation are each process's own.
+    """
+    fabric, tuning = setting.fabric, setting.tuning
+    margins = torch.zeros(len(tuning))
+    if fabric.is_global_zero:
+        margins = predict(run.averaged, tuning, fabric, run.recipe.view)
+    return torch.tensor(over_all(margins.tolist(), fabric))
 
 
 def _keep_the_best(run: Run, setting: Training) -> None:

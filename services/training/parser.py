@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+#: EX_USAGE of sysexits.h, as with every other verb; argparse's own 2 says something else there.
+USAGE = 64
 
 #: Fields of the recipe that have a flag of their own; any other goes by ``--set name=value``.
 FLAGS = ("architecture", "phases", "start", "teacher", "batch_size", "learning_rate", "seed", "patience")
@@ -26,18 +29,37 @@ half of validation patches, and measures on the other.
 """
 CURVE = """\
 Trains the same recipe on growing shares of the data and says what more data would
-bring, on slides apart and, beside it, on a random split as the paper's.
+bring, on the held-out split and, beside it, on a random split as the paper's.
 """
+EXIT_CODES = """\
+exit codes:
+    0  done
+    1  it cannot be done with this data, recipe or machine; the message says why
+   64  the command was not understood
+   78  the configuration is wrong (a model package, an architecture)
+  130  stopped with Ctrl-C
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage()
+        self.exit(USAGE, f'{self.prog}: {message}\nTry "{self.prog} --help".\n')
 
 
 def parse(argv: Sequence[str] | None = None, prog: str = "histovox") -> argparse.Namespace:
     """The options of one verb, whose name is ``verb``."""
-    parser = argparse.ArgumentParser(prog=prog, description="Train, evaluate and calibrate models.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    _train(_verb(verbs, "train", TRAIN))
-    _evaluate(_verb(verbs, "evaluate", EVALUATE))
-    _calibrate(_verb(verbs, "calibrate", CALIBRATE))
-    _curve(_verb(verbs, "learning-curve", CURVE))
+    parser = _Parser(
+        prog=prog,
+        description="Train, evaluate and calibrate models.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs", parser_class=_Parser)
+    _train(_verb(verbs, "train", "train a network and make a model package of it", TRAIN))
+    _evaluate(_verb(verbs, "evaluate", "measure a model package on labelled patches", EVALUATE))
+    _calibrate(_verb(verbs, "calibrate", "choose threshold and temperature of a package anew", CALIBRATE))
+    _curve(_verb(verbs, "learning-curve", "what more data would bring", CURVE))
     return parser.parse_args(argv)
 
 
@@ -47,9 +69,13 @@ def flags_of(options: argparse.Namespace) -> dict[str, Any]:
     return given | dict(options.set or ())
 
 
-def _verb(verbs: Any, name: str, description: str) -> argparse.ArgumentParser:
+def _verb(verbs: Any, name: str, brief: str, description: str) -> argparse.ArgumentParser:
     verb: argparse.ArgumentParser = verbs.add_parser(
-        name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        name,
+        help=brief,
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return verb
 
@@ -64,6 +90,7 @@ def _train(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--replace", action="store_true", help="replace a package of that name")
     verb.add_argument("--held-out-name", help="how the card names the held-out patches, in one line")
     verb.add_argument("--no-package", action="store_true", help="leave the weights in the run's folder")
+    _checkpoints(verb)
 
 
 def _evaluate(verb: argparse.ArgumentParser) -> None:
@@ -80,6 +107,9 @@ def _evaluate(verb: argparse.ArgumentParser) -> None:
         "--robustness", action="store_true", help="also measure re-compressed, restained, rescaled copies"
     )
     verb.add_argument(
+        "--shifted", type=_count, default=1000, metavar="N", help="patches of each copy (default: %(default)s)"
+    )
+    verb.add_argument(
         "--as-served", action="store_true", help="answer as a worker on this machine does, not in float32"
     )
     verb.add_argument("--json", action="store_true", help="metrics.json on standard output too")
@@ -92,7 +122,7 @@ def _calibrate(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", required=True, help="a package's name or folder")
     verb.add_argument("--name", help="write a package of this name (default: replace the one that is calibrated)")
     verb.add_argument(
-        "--sensitivity", type=float, default=0.95, help="that the threshold is chosen for (default: 0.95)"
+        "--sensitivity", type=_sensitivity, default=0.95, help="that the threshold is chosen for (default: 0.95)"
     )
     _hardware(verb, precision="32-true")
 
@@ -103,6 +133,7 @@ def _curve(verb: argparse.ArgumentParser) -> None:
     _hardware(verb)
     verb.add_argument("--out", type=Path, default=Path("runs/learning-curve"))
     verb.add_argument("--shares", default="1/16,1/8,1/4,1/2,1", help="of the training patches (default: %(default)s)")
+    _checkpoints(verb)
 
 
 def _data(verb: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -125,12 +156,22 @@ def _recipe(verb: argparse.ArgumentParser) -> None:
     recipe.add_argument("--set", action="append", type=_assignment, metavar="FIELD=VALUE", help="any other field")
 
 
+def _checkpoints(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--checkpoint-seconds",
+        type=_seconds,
+        default=120.0,
+        metavar="S",
+        help="within an epoch: so much a kill may cost (default: %(default)g)",
+    )
+
+
 def _hardware(verb: argparse.ArgumentParser, precision: str = "auto") -> None:
     hardware = verb.add_argument_group("hardware")
     hardware.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    hardware.add_argument("--precision", default=precision, help="auto, 32-true, bf16-mixed, 16-mixed")
-    hardware.add_argument("--threads", type=int, default=0, help="of a process on a CPU (default: all cores)")
-    hardware.add_argument("--workers", type=int, default=1, help="threads that read and augment (a GPU wants 8)")
+    hardware.add_argument("--precision", choices=("auto", "32-true", "bf16-mixed", "16-mixed"), default=precision)
+    hardware.add_argument("--threads", type=_count, default=0, help="of a process on a CPU (default: all cores)")
+    hardware.add_argument("--workers", type=_count, default=1, help="threads that read and augment (a GPU wants 8)")
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -138,3 +179,31 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
     return name.strip(), value.strip()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def _sensitivity(text: str) -> float:
+    """Within the recipe's bounds for it."""
+    value = _number(text)
+    if not 0.5 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0.5 and 1")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")  # within no bounds

@@ -30,7 +30,11 @@ class TrainingProgress:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task: TaskID | None = None
+        self._steps: TaskID | None = None
+        self._run: Run | None = None
+        """Whose steps they are."""
+        self._counts: dict[str, tuple[TaskID, float]] = {}
+        """A bar, and when it began, for each thing that is being counted."""
         self._told = 0.0
 
     def __enter__(self) -> TrainingProgress:
@@ -48,37 +52,27 @@ class TrainingProgress:
 
     def reading(self, what: str, done: int, total: int) -> None:
         """So many images of a set are looked at; ``what`` names it."""
-        self.counting(f"images of {what} looked at")(done, total)
+        self._count(f"images of {what} looked at", done, total)
 
     def counting(self, what: str) -> Callable[[int, int], None]:
         """A function to be told how many of how many are done; ``what`` as "patches scored"."""
-
-        def told(done: int, total: int) -> None:
-            now = time.monotonic()
-            if now - self._told > QUIET_S / 6 and done < total:
-                self._told = now
-                self.say(f"{done:,} of {total:,} {what}")
-
-        return told
+        return lambda done, total: self._count(what, done, total)
 
     def counting_shifts(self) -> Callable[[str, int, int], None]:
         """The same for shifted copies, each of which has a name."""
-        return lambda name, done, total: self.counting(f"patches scored, {name}")(done, total)
+        return lambda name, done, total: self._count(f"patches scored, {name}", done, total)
 
     def step(self, run: Run, loss: float, patches_per_second: float) -> None:
         """So many steps are done, at this speed."""
-        total = run.steps_per_epoch * run.recipe.epochs
-        batch = run.recipe.batch_size
-        left = _duration((total - run.steps_done) * batch / max(patches_per_second, 1e-9))
+        left = f"{_duration(_seconds_left(run, patches_per_second))} left"
         note = f"loss {loss:.3f}, {patches_per_second:,.0f} patches/s"
         name = f"epoch {run.epoch + 1} of {run.recipe.epochs}"
-        if self._task is None:
-            self._task = self._bar.add_task(name, total=total, note="", left="")
-        self._bar.update(self._task, description=name, completed=run.steps_done, note=note, left=f"{left} left")
-        now = time.monotonic()
-        if not self._console.is_terminal and now - self._told > QUIET_S:
-            self._told = now
-            self.say(f"{name}, step {run.step} of {run.steps_per_epoch}: {note}, {left} left")
+        if self._steps is None or self._run is not run:
+            self._end_steps()
+            total = run.steps_per_epoch * run.recipe.epochs
+            self._steps, self._run = self._bar.add_task(name, total=total, note="", left=""), run
+        self._bar.update(self._steps, description=name, completed=run.steps_done, note=note, left=left)
+        self._say_now_and_then(f"{name}, step {run.step} of {run.steps_per_epoch}: {note}, {left}")
 
     def epoch(self, run: Run) -> None:
         """An epoch is done."""
@@ -88,6 +82,42 @@ class TrainingProgress:
             f"epoch {run.epoch}: loss {row['loss']:.4f}, on the tuning half AUC {row['tuning_auc']:.4f}, "
             f"accuracy {row['tuning_accuracy']:.3f}{kept} ({row['seconds']:.0f} s)"
         )
+        if run.finished or run.epoch == run.recipe.epochs:
+            self._end_steps()
+
+    def _end_steps(self) -> None:
+        """The bar goes: what follows, as measuring, is no part of it."""
+        if self._steps is not None:
+            self._bar.remove_task(self._steps)
+            self._steps = self._run = None
+
+    def _count(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        task, began = self._counts.get(what) or (self._bar.add_task(what, total=total, note="", left=""), now)
+        self._counts[what] = task, began
+        # Nothing is known of the speed before the first word.
+        left = f"{_duration((now - began) / done * (total - done))} left" if now > began and done else ""
+        self._bar.update(task, completed=done, note=f"{done:,} of {total:,}", left=left)
+        if done >= total:
+            self._bar.remove_task(task)
+            del self._counts[what]
+        elif left:
+            self._say_now_and_then(f"{done:,} of {total:,} {what}, {left}")
+
+    def _say_now_and_then(self, line: str) -> None:
+        """Where there is no terminal to draw on."""
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._told > QUIET_S:
+            self._told = now
+            self.say(line)
+
+
+def _seconds_left(run: Run, patches_per_second: float) -> float:
+    """A step on a larger crop takes as much longer as it has more pixels."""
+    crop = run.recipe.crop_at
+    epochs = sum((crop(epoch) / crop(run.epoch)) ** 2 for epoch in range(run.epoch, run.recipe.epochs))
+    steps = epochs * run.steps_per_epoch - run.step
+    return steps * run.recipe.batch_size / max(patches_per_second, 1e-9)
 
 
 def _duration(seconds: float) -> str:

@@ -13,9 +13,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from domain.errors import BadRecipe
 from services.runtime.exit_codes import OK
 from services.training.calibration import in_calibration_half
-from services.training.hardware import Hardware, describe, make_fabric
+from services.training.hardware import Hardware, describe, make_fabric, part
 from services.training.loop import Training, train
 from services.training.parser import flags_of
 from services.training.patches import Chosen, Patches
@@ -54,43 +55,59 @@ def run(options: argparse.Namespace) -> int:
     if not options.no_package:
         networks.require_free_name(name, replace=options.replace, run=folder.path)
     fabric = make_fabric(hardware_of(options))
+    require_shareable(recipe, fabric)
     with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
-        material = read_material(options, recipe, progress)
+        # Before the data, which may take minutes to read: most mistakes are in what was typed.
+        networks.require_teachers(recipe)
         network, started_from = networks.build(recipe)
+        material = read_material(options, recipe, progress)
+        if not options.no_package:
+            packaging.require_enough(material.split.training, material.split.held_out)
         run = Run(network.to(fabric.device), recipe, len(material.split.training), material.digest)
         if run.restore(folder):
             progress.say(f"going on after epoch {run.epoch}, step {run.step}")
         elif fabric.is_global_zero:
             begin(folder, recipe, material, fabric, progress)
-        kept = train(run, setting_of(options, run, material, folder, fabric, progress))
+        kept = train(run, setting_of(options, run, material.split.training, material, folder, fabric, progress))
+        part(fabric)
         if fabric.is_global_zero and not options.no_package:
             epochs = run.best_epoch if recipe.select == "best" else run.epoch
             data_name = options.data_name or options.data.resolve().name
             provenance = packaging.Provenance(data_name, started_from, describe(fabric), epochs, recipe)
             package_it(kept, options, material, folder, provenance, name, progress)
-    fabric.barrier()
     return OK
+
+
+def require_shareable(recipe: Recipe, fabric: Fabric) -> None:
+    """Normalisation needs two patches a process. Raises BadRecipe."""
+    if recipe.batch_size < 2 * fabric.world_size:
+        raise BadRecipe(
+            f"A batch of {recipe.batch_size} cannot be shared by {fabric.world_size} processes, each of which needs "
+            "two patches or more: raise --batch-size, or start fewer processes."
+        )
 
 
 def setting_of(
     options: argparse.Namespace,
     run: Run,
+    training: Patches,
     material: Material,
     folder: RunFolder,
     fabric: Fabric,
     progress: TrainingProgress,
 ) -> Training:
     """What the run needs; its teachers are asked here, before the first step."""
-    training, finished = material.split.training, run.finished or run.epoch >= run.recipe.epochs
+    finished = run.finished or run.epoch >= run.recipe.epochs
     told = progress.counting("patches taught")
     return Training(
         fabric=fabric,
         folder=folder,
         training=training,
-        tuning=tuning_half(material.split.held_out),
+        tuning=halves(material.split.held_out)[0][0],
         progress=progress,
         taught=None if finished else networks.taught(run.recipe, training, fabric, told),
         workers=options.workers,
+        checkpoint_seconds=options.checkpoint_seconds,
     )
 
 
@@ -139,7 +156,8 @@ def read_material(options: argparse.Namespace, recipe: Recipe, progress: Trainin
         chosen = given(training.patches, held_out.patches)
     else:
         chosen = split(training.patches, held_out_share=recipe.held_out_share, seed=recipe.seed, groups=recipe.groups)
-    require_both_classes(chosen.held_out, "held-out")
+    for half, what in halves(chosen.held_out):
+        require_both_classes(half, what)
     progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
     return Material(chosen, reports)
 
@@ -154,9 +172,12 @@ def opened(options: argparse.Namespace, name: str, progress: TrainingProgress) -
     return found
 
 
-def tuning_half(held_out: Patches) -> Patches:
-    """The held-out patches that may choose; the others report."""
-    return Chosen(held_out, [place for place, name in enumerate(held_out.ids) if in_calibration_half(name)])
+def halves(held_out: Patches) -> tuple[tuple[Patches, str], tuple[Patches, str]]:
+    """The held-out patches that may choose, and those that report; with what to call them."""
+    may_choose = [in_calibration_half(name) for name in held_out.ids]
+    tuning = Chosen(held_out, [place for place, chooses in enumerate(may_choose) if chooses])
+    reporting = Chosen(held_out, [place for place, chooses in enumerate(may_choose) if not chooses])
+    return (tuning, "held-out (the half that chooses)"), (reporting, "held-out (the half that reports)")
 
 
 def hardware_of(options: argparse.Namespace) -> Hardware:

@@ -70,7 +70,8 @@ def require_free_name(name: str, *, replace: bool = False, run: Path | None = No
             f"A package cannot be called {name!r}: use letters, digits, '-', '_' and '.'; say which with --name."
         )
     if package_folder(name).exists() and not replace and _written_by(run) != name:
-        raise BadRecipe(f"There is a package called {name!r}. Choose another --name, or give --replace.")
+        also = ", or give --replace" if run is not None else ""
+        raise BadRecipe(f"There is a package called {name!r}. Choose another --name{also}.")
 
 
 def _written_by(run: Path | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import nn
 
 from adapters.vision.appearance import Appearance, fit_appearance
@@ -23,7 +24,7 @@ from services.training.patches import Chosen, Patches
 from services.training.recipe import Recipe
 from services.training.scoring import score_all
 from services.training.wiring.measuring import Measured, Protocol, measure, precise
-from services.training.wiring.networks import POSITIVE, load, package_folder, score_with
+from services.training.wiring.networks import POSITIVE, load, package_folder, require_fitting, score_with
 
 Say = Callable[[str], None]
 
@@ -38,6 +39,8 @@ LIMITS = (
 INTENDED_USE = "An aid for people who can read the image themselves; research and teaching. Not a medical device."
 #: So many patches teach what familiar tissue looks like, and so many test it.
 APPEARANCE_PATCHES = 8000
+#: With fewer of either there is no package.
+LEAST_PATCHES = 50
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,15 @@ class Provenance:
     trained_on: str
     epochs: int
     recipe: Recipe
+
+
+def require_enough(training: Patches, held_out: Patches) -> None:
+    """Before hours of training: can a package be made of it? Raises BadTrainingData."""
+    if min(len(training), len(held_out)) < LEAST_PATCHES:
+        raise BadTrainingData(
+            f"A package needs at least {LEAST_PATCHES} training and {LEAST_PATCHES} held-out patches; here are "
+            f"{len(training)} and {len(held_out)}. Add some, or train with --no-package."
+        )
 
 
 def ship(
@@ -103,11 +115,7 @@ def recalibrate(
     folder = package_folder(name or model)
     if name and folder.exists():
         raise BadRecipe(f"There is a package called {name!r}; choose another --name.")
-    if held_out.patch_px != config.patch_size_pixels:
-        raise BadTrainingData(
-            f"The patches are {held_out.patch_px} px wide, but {package.identity.name} looks at "
-            f"{config.patch_size_pixels} px."
-        )
+    require_fitting(package, held_out)
     positive = config.class_names.index(card.positive_class)
     measured = measure(package.network, config, positive, held_out, protocol, model=folder.name, say=say, fabric=fabric)
     kept = ("title", "licence", "positive_class", "training", "appearance", "limits", "intended_use")
@@ -133,10 +141,11 @@ def _write(folder: Path, measured: Measured, **fields: Any) -> None:
             evaluation=measured.evaluation,
             **fields,
         )
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise RunNotSaved(
-            f"The package {folder} could not be written ({error.strerror}). Trained weights are safe in the run's "
-            "folder: mend that and start the same command again."
+            f"The package {folder} could not be written ({why}). What was saved before, trained weights "
+            "among it, still stands: mend that and start the same command again."
         ) from None
 
 

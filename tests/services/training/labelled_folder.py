@@ -22,7 +22,7 @@ def write_split(folder: Path, split: str, count: int, seed: int, patch_px: int =
     return patches
 
 
-def labelled_folder(folder: Path, training: int = 64, held_out: int = 48, patch_px: int = 96) -> Path:
+def labelled_folder(folder: Path, training: int = 64, held_out: int = 64, patch_px: int = 96) -> Path:
     """A folder with a training and a valid split."""
     write_split(folder, "train", training, seed=1, patch_px=patch_px)
     write_split(folder, "valid", held_out, seed=2, patch_px=patch_px)
