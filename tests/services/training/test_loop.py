@@ -62,9 +62,8 @@ def a_setting(folder: Path, **changes: Any) -> Training:
     fabric = Fabric(accelerator="cpu", precision="32-true")
     made = RunFolder(folder)
     made.make()
-    return Training(
-        **{"fabric": fabric, "folder": made, "training": TRAINING, "tuning": TUNING, "progress": Quiet()} | changes
-    )
+    usual: dict[str, Any] = {"training": TRAINING, "tuning": TUNING, "progress": Quiet()}
+    return Training(fabric=fabric, folder=made, **usual | changes)
 
 
 def curve(run: Run) -> list[dict[str, float]]:
@@ -154,6 +153,24 @@ def test_a_loss_that_is_no_number_ends_the_run_and_spoils_no_checkpoint(tmp_path
     with pytest.raises(TrainingDiverged, match="lower --learning-rate"):
         train(run, setting)
     assert not (tmp_path / CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize("spoiled_at", [3, 5])
+def test_weights_that_a_last_update_spoiled_replace_no_checkpoint(tmp_path: Path, spoiled_at: int) -> None:
+    """The loss is still finite then. In the middle of an epoch, and at its end."""
+
+    class Spoiled(Run):
+        def average(self) -> None:
+            if self.steps_done == spoiled_at:
+                next(self.network.parameters()).detach().fill_(math.nan)
+            super().average()
+
+    spoiled = Spoiled(small_network(), a_recipe(), len(TRAINING), "these")
+    with pytest.raises(TrainingDiverged, match="no numbers"):
+        train(spoiled, a_setting(tmp_path, checkpoint_seconds=-1, look_every=1))
+    before = a_run(a_recipe())
+    assert before.restore(RunFolder(tmp_path)) and before.steps_done == spoiled_at
+    assert all(bool(values.isfinite().all()) for values in before.network.state_dict().values())
 
 
 def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

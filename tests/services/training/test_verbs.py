@@ -15,6 +15,7 @@ import pytest
 from adapters.vision.package import load_package
 from services.training import curve_verb
 from services.training.__main__ import main
+from services.training.calibration import in_calibration_half
 from services.training.run_folder import BEST, CHECKPOINT
 from tests.services.training.labelled_folder import labelled_folder, write_split
 
@@ -237,6 +238,24 @@ def test_one_class_only_cannot_calibrate(command: Command, tiny: Path, data: Pat
     one = labels_with(tmp_path / "one", data, lambda rows: [row[:-1] + "0" for row in rows])
     said = command("calibrate", "--data", one, "--split", "train", "--model", "tiny")
     assert said.code == 1 and "tumour (1) ones are needed too" in said.last
+
+
+def test_too_few_patches_for_a_package_are_told_before_the_training(command: Command, tmp_path: Path) -> None:
+    few = labelled_folder(tmp_path / "few", training=40)
+    said = command("train", "--data", few, *SMALL, "--out", "run")
+    assert said.code == 1 and "at least 50 training and 50 held-out patches; here are 40 and 64" in said.last
+    assert not Path("run").exists()
+
+
+def test_a_half_of_the_held_out_patches_without_tumour_is_told_before_the_training(
+    command: Command, data: Path, tmp_path: Path
+) -> None:
+    odd = Path(shutil.copytree(data, tmp_path / "odd"))
+    rows = [line.split(",") for line in (odd / "valid_labels.csv").read_text().splitlines()[1:]]
+    kept = [f"{name},{0 if in_calibration_half(name) else label}" for name, label in rows]
+    (odd / "valid_labels.csv").write_text("\n".join(["id,label", *kept]) + "\n")
+    said = command("train", "--data", odd, *SMALL, "--out", "run")
+    assert said.code == 1 and "(the half that chooses) patches are labelled normal" in said.last
 
 
 @pytest.mark.parametrize("verb", ["train", "evaluate", "calibrate", "learning-curve"])
