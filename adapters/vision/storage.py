@@ -60,6 +60,7 @@ def as_stored(network: nn.Module, storage: Storage) -> nn.Module:
 def write_weights(path: Path, network: nn.Module, storage: Storage) -> None:
     """Store ``network`` as safetensors."""
     save_file(pack(network.state_dict(), storage), path, metadata={"format": "pt", "storage": storage})
+    path.chmod(0o644)  # safetensors gives it to its writer alone, and a worker may run as another user
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
