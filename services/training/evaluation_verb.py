@@ -103,6 +103,7 @@ def run_calibrate(options: argparse.Namespace) -> int:
             protocol=Protocol(given.name, options.sensitivity),
             fabric=fabric,
             say=progress.say,
+            told=progress.counting_shifts(),
         )
         progress.say(f"{where} now reads its scores as fitted {measured.fitted.protocol}.")
         for line in measured.report.headline():

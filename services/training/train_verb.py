@@ -134,6 +134,7 @@ def package_it(
         protocol=Protocol(source, provenance.recipe.sensitivity),
         storage=options.storage,
         say=progress.say,
+        told=progress.counting_shifts(),
     )
     folder.write("metrics.json", measured.report.json_text().encode())
     extras = Extras(robustness=measured.robustness)

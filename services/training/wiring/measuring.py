@@ -14,7 +14,7 @@ from adapters.vision.package_format import Evaluation
 from services.training.evaluation import Fitted, Subject, evaluate, fit, reported
 from services.training.patches import Chosen, Patches
 from services.training.report import Report, card_figures
-from services.training.robustness import ShiftedFigures, robustness
+from services.training.robustness import ShiftedFigures, Told, robustness
 from services.training.scoring import score_all
 from services.training.views import Views
 from services.training.wiring.networks import score_with
@@ -60,6 +60,7 @@ def measure(
     *,
     model: str,
     say: Callable[[str], None],
+    told: Told | None = None,
     fabric: Fabric | None = None,
 ) -> Measured:
     """Fit the operating point on one half of ``held_out`` and measure on the other.
@@ -68,7 +69,7 @@ def measure(
     """
     score = score_with(network, config, positive, fabric or precise())
     say(f"measuring on {len(held_out):,} held-out patches, in float32")
-    margins = score_all(score, held_out)
+    margins = score_all(score, held_out, progress=_named(told, "one view"))
     labels, ids, groups = held_out.labels, held_out.ids, held_out.groups
     fitted = fit(margins, labels, ids, protocol.sensitivity)
     subject = Subject(model=model, source=protocol.source)
@@ -77,10 +78,14 @@ def measure(
     say("and from eight sides, and on re-compressed, restained and rescaled copies")
     views = None
     if protocol.sides > 1:
-        averaged = score_all(score, kept, views=protocol.sides)
+        averaged = score_all(score, kept, protocol.sides, progress=_named(told, "all views"))
         views = evaluate(averaged, kept.labels, kept.ids, kept.groups, fitted.point, fitted.digest)
-    shifts = robustness(score, kept, fitted.point, limit=protocol.shifted)
+    shifts = robustness(score, kept, fitted.point, limit=protocol.shifted, progress=told)
     return Measured(report, fitted, margins, shifts, _evaluation(report, views, shifts, protocol.source))
+
+
+def _named(told: Told | None, name: str) -> Callable[[int, int], None] | None:
+    return None if told is None else lambda done, total: told(name, done, total)
 
 
 def _evaluation(report: Report, views: Report | None, shifts: list[ShiftedFigures], source: str) -> Evaluation:

@@ -22,6 +22,7 @@ from services.training.metrics import area_under_roc
 from services.training.normalise import MEAN, STD
 from services.training.patches import Chosen, Patches
 from services.training.recipe import Recipe
+from services.training.robustness import Told
 from services.training.scoring import score_all
 from services.training.wiring.measuring import Measured, Protocol, measure, precise
 from services.training.wiring.networks import POSITIVE, load, package_folder, require_fitting, score_with
@@ -73,6 +74,7 @@ def ship(
     protocol: Protocol,
     storage: Storage,
     say: Say,
+    told: Told | None = None,
 ) -> Measured:
     """Write ``folder`` as a package of ``network``, measured on the weights as they are stored.
 
@@ -82,7 +84,7 @@ def ship(
     config = _config(provenance.recipe, held_out.patch_px)
     positive = config.class_names.index(POSITIVE)
     stored = as_stored(network, storage)
-    measured = measure(stored, config, positive, held_out, protocol, model=folder.name, say=say)
+    measured = measure(stored, config, positive, held_out, protocol, model=folder.name, say=say, told=told)
     as_trained = score_all(score_with(network, config, positive, precise()), held_out)
     difference = area_under_roc(measured.margins, held_out.labels) - area_under_roc(as_trained, held_out.labels)
     _write(
@@ -104,7 +106,14 @@ def ship(
 
 
 def recalibrate(
-    model: str, name: str | None, held_out: Patches, *, protocol: Protocol, fabric: Fabric, say: Say
+    model: str,
+    name: str | None,
+    held_out: Patches,
+    *,
+    protocol: Protocol,
+    fabric: Fabric,
+    say: Say,
+    told: Told | None = None,
 ) -> tuple[Path, Measured]:
     """Fit the operating point of a package anew and write it back, or as ``name``. Returns its folder.
 
@@ -117,7 +126,9 @@ def recalibrate(
         raise BadRecipe(f"There is a package called {name!r}; choose another --name.")
     require_fitting(package, held_out)
     positive = config.class_names.index(card.positive_class)
-    measured = measure(package.network, config, positive, held_out, protocol, model=folder.name, say=say, fabric=fabric)
+    measured = measure(
+        package.network, config, positive, held_out, protocol, model=folder.name, say=say, told=told, fabric=fabric
+    )
     kept = ("title", "licence", "positive_class", "training", "appearance", "limits", "intended_use")
     _write(
         folder,
