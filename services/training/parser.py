@@ -88,6 +88,13 @@ def _train(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME); the same folder goes on")
     verb.add_argument("--storage", choices=("int8", "bf16", "fp32"), default="bf16", help="of the package's weights")
     verb.add_argument("--replace", action="store_true", help="replace a package of that name")
+    verb.add_argument(
+        "--um-per-px",
+        type=_scale,
+        default=0.972,
+        metavar="X",
+        help="the patches' scale, for the package (default: 0.972)",
+    )
     verb.add_argument("--held-out-name", help="how the card names the held-out patches, in one line")
     verb.add_argument("--no-package", action="store_true", help="leave the weights in the run's folder")
     _checkpoints(verb)
@@ -191,6 +198,13 @@ def _seconds(text: str) -> float:
     value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def _scale(text: str) -> float:
+    value = _number(text)
+    if not 0.01 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a scale in micrometres a pixel, as 0.5")
     return value
 
 

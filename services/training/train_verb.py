@@ -73,7 +73,9 @@ def run(options: argparse.Namespace) -> int:
         if fabric.is_global_zero and not options.no_package:
             epochs = run.best_epoch if recipe.select == "best" else run.epoch
             data_name = options.data_name or options.data.resolve().name
-            provenance = packaging.Provenance(data_name, started_from, describe(fabric), epochs, recipe)
+            provenance = packaging.Provenance(
+                data_name, started_from, describe(fabric), epochs, recipe, options.um_per_px
+            )
             package_it(kept, options, material, folder, provenance, name, progress)
     return OK
 

@@ -31,12 +31,14 @@ Say = Callable[[str], None]
 
 #: A level-2 pixel of CAMELYON16, which PatchCamelyon's patches are cut from.
 UM_PER_PX = 0.972
+#: What is true of a model whatever it was trained on; its data's own limits are for its maker to add.
 LIMITS = (
-    "Trained on H&E-stained sentinel lymph nodes from two Dutch centres; other organs and scanners are untested.",
-    "The label is about the centre 32×32 pixels of a 96×96 patch at about 0.97 µm a pixel; other scales are resampled.",
+    "Trained on {data} alone: other organs, stains, scanners and laboratories are untested.",
+    "Looks at patches of {um_per_px:g} µm a pixel; other scales are resampled.",
     "Over many patches of a large image the most suspicious one is picked, so a false alarm somewhere grows likelier.",
-    "Intervals resample patches, not slides, since slides are unknown: the true uncertainty is larger.",
 )
+#: Where the report's intervals resample patches.
+NO_SLIDES = "Intervals resample patches, not slides, since slides are unknown: the true uncertainty is larger."
 INTENDED_USE = "An aid for people who can read the image themselves; research and teaching. Not a medical device."
 #: So many patches teach what familiar tissue looks like, and so many test it.
 APPEARANCE_PATCHES = 8000
@@ -53,6 +55,7 @@ class Provenance:
     trained_on: str
     epochs: int
     recipe: Recipe
+    um_per_px: float = UM_PER_PX
 
 
 def require_enough(training: Patches, held_out: Patches) -> None:
@@ -81,7 +84,7 @@ def ship(
     Raises: BadTrainingData, BadModelPackage, RunNotSaved; a package of the same name from before still stands then.
     """
     network = network.cpu().eval()
-    config = _config(provenance.recipe, held_out.patch_px)
+    config = _config(provenance.recipe, held_out.patch_px, provenance.um_per_px)
     positive = config.class_names.index(POSITIVE)
     stored = as_stored(network, storage)
     measured = measure(stored, config, positive, held_out, protocol, model=folder.name, say=say, told=told)
@@ -99,7 +102,7 @@ def ship(
         appearance=_appearance(training, held_out),
         storage=storage,
         measured_difference=f"AUC {difference:+.4f} against the weights as trained, on {len(held_out):,} patches",
-        limits=LIMITS,
+        limits=_limits(provenance, held_out),
         intended_use=INTENDED_USE,
     )
     return measured
@@ -160,7 +163,7 @@ def _write(folder: Path, measured: Measured, **fields: Any) -> None:
         ) from None
 
 
-def _config(recipe: Recipe, patch_px: int) -> PackageConfig:
+def _config(recipe: Recipe, patch_px: int, um_per_px: float) -> PackageConfig:
     steps = [
         Transform(name="ToTensor"),
         Transform(name="Normalize", arguments={"mean": list(MEAN), "std": list(STD)}),
@@ -171,10 +174,15 @@ def _config(recipe: Recipe, patch_px: int) -> PackageConfig:
         architecture=recipe.architecture,
         num_classes=2,
         patch_size_pixels=patch_px,
-        spacing_um_px=UM_PER_PX,
+        spacing_um_px=um_per_px,
         class_names=("normal", POSITIVE),
         transform=tuple(steps),
     )
+
+
+def _limits(provenance: Provenance, held_out: Patches) -> tuple[str, ...]:
+    said = tuple(limit.format(data=provenance.data_name, um_per_px=provenance.um_per_px) for limit in LIMITS)
+    return said if held_out.groups is not None else (*said, NO_SLIDES)
 
 
 def _facts(provenance: Provenance, patches: int) -> TrainingFacts:

@@ -101,6 +101,12 @@ def test_the_card_says_what_was_measured_and_how(package: tuple[Path, Any]) -> N
     assert card.operating_point.calibrated
 
 
+def test_a_card_claims_nothing_of_data_that_the_model_never_saw(package: tuple[Path, Any]) -> None:
+    limits = " ".join(load_package(package[0]).card.limits)
+    assert "Trained on fakes alone" in limits and "0.972 µm a pixel" in limits and "slides are unknown" in limits
+    assert "lymph" not in limits
+
+
 def test_the_packaged_network_is_shown_the_centre_that_it_was_trained_on(package: tuple[Path, Any]) -> None:
     loaded = load_package(package[0])
     assert loaded.config.preprocessing().crop_px == 48
