@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from domain.errors import BadRecipe, BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.batches import steps_per_epoch
-from services.training.hardware import describe, make_fabric
+from services.training.hardware import describe, hardware_of, make_fabric
 from services.training.learning_curve import CurvePoint, draw_learning_curve, fit_learning_curve
 from services.training.loop import predict, train
 from services.training.metrics import ScoredPatches, intervals
@@ -30,7 +30,7 @@ from services.training.progress import TrainingProgress
 from services.training.recipe import Phase, Recipe, load_recipe
 from services.training.run import Run
 from services.training.run_folder import RunFolder
-from services.training.train_verb import Material, hardware_of, read_material, require_shareable, setting_of
+from services.training.train_verb import Material, read_material, require_shareable, setting_of
 from services.training.wiring import networks
 
 RANDOM_SHARE = 0.1

@@ -43,10 +43,15 @@ def _panel(
     axes.set_xlabel("epoch", color=SOFT, fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.12)
+    quieten(axes)
+    axes.legend(frameon=False, fontsize=8, labelcolor=SOFT)
+
+
+def quieten(axes: Axes) -> None:
+    """Small soft ticks, a hairline grid, no frame above and on the right: the figures of one house."""
     axes.tick_params(colors=SOFT, labelsize=8)
     axes.grid(color=LINE, linewidth=0.6)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(LINE)
-    axes.legend(frameon=False, fontsize=8, labelcolor=SOFT)

@@ -14,7 +14,7 @@ import torch
 from domain.errors import BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.evaluation import Subject, evaluate, reported
-from services.training.hardware import Hardware, make_fabric, require_one_process
+from services.training.hardware import hardware_of, make_fabric, require_one_process
 from services.training.patches import Chosen, Patches
 from services.training.progress import TrainingProgress
 from services.training.reading import Opened, available_splits, open_images, open_split, require_both_classes
@@ -37,11 +37,6 @@ class Given:
     found: dict[str, Any]
     """What reading them found."""
     lines: tuple[str, ...]
-
-
-def hardware_of(options: argparse.Namespace) -> Hardware:
-    """The hardware options."""
-    return Hardware(options.device, options.precision, options.threads, options.workers)
 
 
 def run_evaluate(options: argparse.Namespace) -> int:

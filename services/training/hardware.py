@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 from dataclasses import dataclass
@@ -24,6 +25,11 @@ class Hardware:
     """Of one process on a CPU; 0: as many as there are cores for it."""
     workers: int = 1
     """Threads that read and augment ahead."""
+
+
+def hardware_of(options: argparse.Namespace) -> Hardware:
+    """The hardware options."""
+    return Hardware(options.device, options.precision, options.threads, options.workers)
 
 
 def make_fabric(hardware: Hardware) -> Fabric:

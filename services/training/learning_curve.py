@@ -18,7 +18,7 @@ from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 from domain.errors import BadTrainingData
 from domain.values import Value
-from services.training.curves import HELD_OUT, INK, LINE, SOFT, TRAINING
+from services.training.curves import HELD_OUT, INK, SOFT, TRAINING, quieten
 
 Floats = NDArray[np.float64]
 
@@ -134,12 +134,7 @@ def draw_learning_curve(curve: LearningCurve, title: str) -> bytes:
     axes.set_title(title, fontsize=11, color=INK, loc="left")
     axes.set_xlabel("training patches", color=SOFT, fontsize=9)
     axes.set_ylabel("AUC", color=SOFT, fontsize=9)
-    axes.tick_params(colors=SOFT, labelsize=8)
-    axes.grid(color=LINE, linewidth=0.6)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
+    quieten(axes)
     axes.legend(frameon=False, fontsize=8, labelcolor=SOFT, loc="lower right")
     picture = io.BytesIO()
     figure.savefig(picture, format="png")

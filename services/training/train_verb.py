@@ -16,7 +16,7 @@ from torch import nn
 from domain.errors import BadRecipe
 from services.runtime.exit_codes import OK
 from services.training.calibration import in_calibration_half
-from services.training.hardware import Hardware, describe, make_fabric, part
+from services.training.hardware import describe, hardware_of, make_fabric, part
 from services.training.loop import Training, train
 from services.training.parser import flags_of
 from services.training.patches import Chosen, Patches
@@ -181,11 +181,6 @@ def halves(held_out: Patches) -> tuple[tuple[Patches, str], tuple[Patches, str]]
     tuning = Chosen(held_out, [place for place, chooses in enumerate(may_choose) if chooses])
     reporting = Chosen(held_out, [place for place, chooses in enumerate(may_choose) if not chooses])
     return (tuning, "held-out (the half that chooses)"), (reporting, "held-out (the half that reports)")
-
-
-def hardware_of(options: argparse.Namespace) -> Hardware:
-    """The hardware options."""
-    return Hardware(options.device, options.precision, options.threads, options.workers)
 
 
 def begin(folder: RunFolder, recipe: Recipe, material: Material, fabric: Fabric, progress: TrainingProgress) -> None:
