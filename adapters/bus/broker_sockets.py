@@ -83,11 +83,11 @@ class BrokerSockets:
     def close(self) -> None:
         for worker in self._workers.values():
             worker.disable_monitor()
+        for claim in self._claims:
+            claim.release()
         for socket in (*self._monitors, *self._handlers):
             if not socket.closed:
                 socket.close()
-        for claim in self._claims:
-            claim.release()
 
     def _bound(self, kind: int, endpoint: str, handler: Callable[[Listener], None]) -> Socket:
         socket = open_socket(kind, linger_ms=1000, max_message_bytes=self._max)

@@ -22,6 +22,8 @@ Socket = zmq.Socket[bytes]
 ZERO_COPY_BYTES = 1024 * 1024
 #: A frame longer than this disconnects its sender; see also ``Settings.max_message_bytes``.
 DEFAULT_MAX_MESSAGE_BYTES = 512 * 1024 * 1024
+#: How long to wait for ZeroMQ's thread to close a listener; it takes well under one.
+RELEASE_MS = 1000
 
 
 def open_socket(kind: int, *, linger_ms: int = 0, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> Socket:
@@ -73,11 +75,18 @@ def monitor_events(monitor: Socket) -> Iterator[int]:
 class Claim:
     """An address that this process has bound, and holds against a second process until ``release``."""
 
-    def __init__(self, lock: FileLock | None = None) -> None:
+    def __init__(self, socket: Socket, lock: FileLock | None) -> None:
+        self._socket = socket
         self._lock = lock
 
     def release(self) -> None:
-        """Let others bind it."""
+        """Close the socket, and return when others can bind its address. For the thread that owns the socket.
+
+        A closed socket's address is free some time later, when ZeroMQ's own thread has come to it: who binds at once
+        finds a port in use, and an ``ipc://`` path can be removed after its next owner has made it anew.
+        """
+        if not self._socket.closed:
+            _close_and_wait(self._socket)
         if self._lock:
             self._lock.release()
 
@@ -88,15 +97,25 @@ def bind(socket: Socket, endpoint: str) -> Claim:
     A second bind of an ``ipc://`` path would silently steal it, so such a path is guarded by a lock file.
     """
     refuse_open_network(endpoint)
-    claim = _claim_path(endpoint)
+    lock = _lock_path(endpoint)
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
-        claim.release()
+        if lock:
+            lock.release()
         if error.errno == zmq.EADDRINUSE:
             raise AddressInUse(_taken(endpoint)) from None
         raise ConfigurationError(f"The address {endpoint} cannot be used: {zmq.strerror(error.errno or 0)}.") from None
-    return claim
+    return Claim(socket, lock)
+
+
+def _close_and_wait(socket: Socket) -> None:
+    waits = socket.getsockopt_string(zmq.LAST_ENDPOINT).startswith(("tcp://", "ipc://"))
+    monitor = socket.get_monitor_socket(zmq.EVENT_CLOSED) if waits else None
+    socket.close()
+    if monitor:
+        monitor.poll(RELEASE_MS)
+        monitor.close()
 
 
 def connect(socket: Socket, endpoint: str) -> None:
@@ -123,13 +142,13 @@ def refuse_open_network(endpoint: str) -> None:
         )
 
 
-def _claim_path(endpoint: str) -> Claim:
+def _lock_path(endpoint: str) -> FileLock | None:
     if not endpoint.startswith("ipc://") or sys.platform == "win32":
-        return Claim()
+        return None
     path = Path(endpoint.removeprefix("ipc://"))
     if len(os.fsencode(path)) > 107:
         raise ConfigurationError(f"The path of {endpoint} is too long for a Unix socket (107 bytes); choose a shorter.")
-    return Claim(FileLock(Path(f"{path}.lock"), _taken(endpoint)))
+    return FileLock(Path(f"{path}.lock"), _taken(endpoint))
 
 
 def _taken(endpoint: str) -> str:

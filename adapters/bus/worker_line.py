@@ -77,7 +77,6 @@ class ZmqWorkerLine:
         self._wake()
         self._thread.join(CLOSE_S + 1)
         self._waker.close()
-        self._claim.release()
 
     def _wake(self) -> None:
         with self._waker_lock:
@@ -91,7 +90,7 @@ class ZmqWorkerLine:
                 self._turn()
             self._send_queued()
         finally:
-            self._router.close()
+            self._claim.release()
             self._woken.close()
 
     def _turn(self) -> None:
