@@ -26,7 +26,7 @@ from domain.values import (
 
 if TYPE_CHECKING:
     from adapters.vision.appearance import Appearance
-    from adapters.vision.package import ModelCard, PackageConfig
+    from adapters.vision.package_format import ModelCard, PackageConfig
 
 _numbers = itertools.count(1)
 
@@ -122,7 +122,7 @@ def an_answer(request: Envelope, *, probability: float = 0.9, heat_map: tuple[in
 
 
 def a_package_config(architecture: str = "resnet18", **changes: object) -> PackageConfig:
-    from adapters.vision.package import PackageConfig
+    from adapters.vision.package_format import PackageConfig
 
     normalise = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     fields = {
@@ -158,7 +158,8 @@ def tiny_package(
     import torch
 
     from adapters.vision import registry
-    from adapters.vision.package import TrainingFacts, write_package
+    from adapters.vision.package_format import TrainingFacts
+    from adapters.vision.package_writer import write_package
     from domain.verdict import OperatingPoint
 
     torch.manual_seed(seed)

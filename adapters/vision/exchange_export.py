@@ -7,7 +7,6 @@ and QuPath*, 2024, and wsinfer-zoo's ``model-config.schema.json``.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,15 +17,9 @@ from torch import Tensor, nn
 
 from adapters.vision import exchange_formats
 from adapters.vision.exchange_formats import NotExported, Runner
-from adapters.vision.package import (
-    LoadedPackage,
-    ModelCard,
-    PackageConfig,
-    load_package,
-    write_card,
-    write_config,
-)
-from adapters.vision.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, Smoke
+from adapters.vision.package import LoadedPackage, load_package, sha256_of
+from adapters.vision.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, PackageConfig, Smoke
+from adapters.vision.package_writer import write_card, write_config
 from adapters.vision.preprocess import margins_of, prepare
 from adapters.vision.smoke import smoke_contradiction
 from adapters.vision.synthetic import smoke_patches
@@ -124,7 +117,7 @@ def _fill(folder: Path, package: Path, loaded: LoadedPackage, form: Format, bake
         checked_with = _write_network(file, loaded, config, card, form, baked)
     write_config(folder / CONFIG_FILE, config)
     write_card(folder / CARD_FILE, card)
-    exported = Exported(folder, file, _sha256(file), checked_with, tuple(notes))
+    exported = Exported(folder, file, sha256_of(file), checked_with, tuple(notes))
     (folder / README_FILE).write_text(_readme(exported, card, config, form, baked), encoding="utf-8")
     return exported
 
@@ -213,8 +206,3 @@ def _readme(
     if exported.sha256 != card.sha256:
         lines.append(f"The `sha256` in `{CARD_FILE}` is that of the weights it was exported from.")
     return "\n\n".join(lines) + "\n"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

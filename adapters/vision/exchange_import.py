@@ -21,7 +21,8 @@ from adapters.vision.appearance import Appearance, fit_appearance, is_glass
 from adapters.vision.exchange_labelled import LabelledSet, read_labelled
 from adapters.vision.exchange_measures import area_under_roc, evaluate
 from adapters.vision.exchange_source import Source, read_source
-from adapters.vision.package import Evaluation, ModelCard, Storage, TrainingFacts, write_package
+from adapters.vision.package_format import Evaluation, ModelCard, TrainingFacts
+from adapters.vision.package_writer import Storage, write_package
 from adapters.vision.preprocess import margins_of, prepare
 from adapters.vision.storage import as_stored
 from domain.errors import BadModelPackage, BadTrainingData, RunNotSaved

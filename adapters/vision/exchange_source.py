@@ -5,7 +5,6 @@ Everything that can be wrong without looking at patches is found here and told a
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import nn
 
 from adapters.vision import registry
 from adapters.vision.exchange_tensors import PICKLED, SAFETENSORS, Refused, fit_names, read_tensors
-from adapters.vision.package import build_network
+from adapters.vision.package import build_network, sha256_of
 from adapters.vision.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, PackageConfig
 from adapters.vision.smoke import smoke_contradiction, smoke_margins
 from domain.errors import BadModelPackage
@@ -59,7 +58,7 @@ def read_source(
     weights = _weights(source, found)
     stated = _config(config or folder / CONFIG_FILE, architecture, found)
     card = _card(folder / CARD_FILE, found) if source.is_dir() else None
-    sha256 = _sha256(weights) if weights else ""
+    sha256 = sha256_of(weights) if weights else ""
     if card and weights and card.sha256 != sha256:
         found.faults.append(
             f"{weights.name} does not have the checksum that {CARD_FILE} states: it is damaged or not its"
@@ -192,8 +191,3 @@ def _network(weights: Path | None, config: PackageConfig | None, found: _Finding
     network, faults = build_network(config, state, weights.name)
     found.faults += faults
     return network
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,45 +7,30 @@ first use: one :class:`BadModelPackage` names every fault at once, so that mendi
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from adapters.vision import registry
-from adapters.vision.appearance import Appearance
 from adapters.vision.package_format import (
     CARD_FILE,
     CONFIG_FILE,
     WEIGHTS_FILE,
-    Evaluation,
     ModelCard,
     PackageConfig,
-    Preprocessing,
-    StorageFacts,
-    TrainingFacts,
-    Transform,
 )
-from adapters.vision.smoke import smoke_contradiction, smoke_margins, smoke_of
+from adapters.vision.smoke import smoke_contradiction, smoke_margins
 from domain.errors import BadModelPackage
 from domain.values import ModelIdentity
-from domain.verdict import OperatingPoint
 
 if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not need it
     from torch import Tensor, nn
 
-Storage = Literal["int8", "bf16", "fp32"]
 #: A one-line file beside the packages.
 DEFAULT_FILE = "default"
-_STORAGE_WORDS: dict[Storage, Literal["int8 per channel", "bf16", "fp32"]] = {
-    "int8": "int8 per channel",
-    "bf16": "bf16",
-    "fp32": "fp32",
-}
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -130,77 +115,14 @@ def load_package(folder: Path) -> LoadedPackage:
     """
     config, card, faults = _read(folder)
     if faults or config is None or card is None:
-        raise _bad(folder, faults)
+        raise bad_package(folder, faults)
     network, faults = _build(folder, config)
     if network is None:
-        raise _bad(folder, faults)
+        raise bad_package(folder, faults)
     if contradiction := smoke_contradiction(smoke_margins(network, config, card.positive_class), card.smoke):
-        raise _bad(folder, [contradiction])
+        raise bad_package(folder, [contradiction])
     identity = _identity(folder.resolve().name, config, card)
     return LoadedPackage(identity, network, config, card, identity.fingerprint)
-
-
-def write_package(
-    folder: Path,
-    *,
-    network: nn.Module,
-    config: PackageConfig,
-    title: str,
-    licence: str,
-    positive_class: str,
-    training: TrainingFacts,
-    operating_point: OperatingPoint,
-    operating_point_protocol: str,
-    calibration_ids: str | None = None,
-    appearance: Appearance,
-    evaluation: Evaluation | None = None,
-    storage: Storage = "int8",
-    measured_difference: str = "",
-    limits: Sequence[str] = (),
-    intended_use: str = "",
-) -> ModelCard:
-    """Write the package whole or not at all, and load it once to prove that it can be loaded.
-
-    ``evaluation`` should be of ``storage.as_stored(network, storage)``: the weights as they come back. The checksum
-    and the smoke margins are computed here, from the stored weights.
-
-    Raises: BadModelPackage when the fields contradict one another; nothing is left behind then.
-    """
-    from adapters.vision.storage import as_stored, write_weights
-
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        if positive_class not in config.class_names:
-            raise _bad(folder, [f"the positive class {positive_class!r} is not among {', '.join(config.class_names)}"])
-        write_weights(partial / WEIGHTS_FILE, network, storage)
-        card = ModelCard(
-            title=title,
-            sha256=_sha256(partial / WEIGHTS_FILE),
-            licence=licence,
-            positive_class=positive_class,
-            training=training,
-            evaluation=evaluation,
-            storage=StorageFacts(weights=_STORAGE_WORDS[storage], measured_difference=measured_difference),
-            operating_point=operating_point,
-            operating_point_protocol=operating_point_protocol,
-            calibration_ids=calibration_ids,
-            appearance=appearance,
-            smoke=smoke_of(as_stored(network, storage), config, positive_class),
-            limits=tuple(limits),
-            intended_use=intended_use,
-        )
-        write_config(partial / CONFIG_FILE, config)
-        write_card(partial / CARD_FILE, card)
-        load_package(partial)
-        swap_in(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return card
-
-
-# --- reading -------------------------------------------------------------------------------------------------------
 
 
 def _read(folder: Path) -> tuple[PackageConfig | None, ModelCard | None, list[str]]:
@@ -213,7 +135,7 @@ def _read(folder: Path) -> tuple[PackageConfig | None, ModelCard | None, list[st
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         faults.append(f"{WEIGHTS_FILE} is missing")
-    elif card and _sha256(weights) != card.sha256:
+    elif card and sha256_of(weights) != card.sha256:
         faults.append(f"the weights are damaged: {WEIGHTS_FILE} does not have the checksum that the card states")
     if config and config.architecture not in registry.architecture_names():
         known = ", ".join(registry.architecture_names())
@@ -277,13 +199,11 @@ def build_network(config: PackageConfig, state: dict[str, Tensor], file: str) ->
     return network.eval().requires_grad_(False), []
 
 
-def _bad(folder: Path, faults: Sequence[str]) -> BadModelPackage:
+def bad_package(folder: Path, faults: Sequence[str]) -> BadModelPackage:
+    """The error that names every fault of the package in ``folder``, or eight of them and how many more."""
     shown = list(faults[:8]) + ([f"and {len(faults) - 8} more faults"] if len(faults) > 8 else [])
     listed = "".join(f"\n  - {fault}" for fault in shown)
     return BadModelPackage(f"The model package {folder.name.strip('.')!r} cannot be used:{listed}\nFetch it again.")
-
-
-# --- writing -------------------------------------------------------------------------------------------------------
 
 
 def _identity(name: str, config: PackageConfig, card: ModelCard) -> ModelIdentity:
@@ -302,61 +222,7 @@ def _fingerprint(config: PackageConfig, card: ModelCard) -> str:
     return hashlib.sha256("\n".join(deciding).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The checksum of a file that may be larger than memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_config(path: Path, config: PackageConfig) -> None:
-    """``config.json``: WSInfer's schema wants arguments that are not there left out, not null."""
-    _write_json(path, config.model_dump(mode="json", exclude_none=True))
-
-
-def write_card(path: Path, card: ModelCard) -> None:
-    """``card.json``."""
-    _write_json(path, card.model_dump(mode="json"))
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def swap_in(partial: Path, folder: Path) -> None:
-    """Put the finished folder in its place; an older one of that name gives way, and stays where that fails."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.replace(old)
-    try:
-        partial.replace(folder)
-    except OSError:
-        if old.exists():
-            old.replace(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-__all__ = [
-    "BadModelPackage",
-    "Evaluation",
-    "LoadedPackage",
-    "ModelCard",
-    "PackageConfig",
-    "PackageSummary",
-    "Preprocessing",
-    "Storage",
-    "TrainingFacts",
-    "Transform",
-    "build_network",
-    "default_model",
-    "identity_of",
-    "list_packages",
-    "load_package",
-    "package_at",
-    "smoke_contradiction",
-    "smoke_margins",
-    "swap_in",
-    "write_card",
-    "write_config",
-    "write_package",
-]

@@ -136,6 +136,8 @@ _family(
         (f"resnet{depth}", f"ResNet-{depth}", _torchvision(f"resnet{depth}", **_ZERO), "layer4")
         for depth in (18, 34, 50, 101, 152)
     ),
+    # Not the paper's, but of its bottlenecks: what ResNet-50, 101 and 152 can grow from.
+    ("resnet26", "ResNet-26", _timm("resnet26"), "layer4"),
 )
 _family(
     "Wide ResNet",

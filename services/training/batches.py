@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from services.training.augment import augment
+from services.training.normalise import centre_crop
 from services.training.patches import Patches
 from services.training.recipe import Recipe
 
@@ -36,12 +37,6 @@ class Share:
 
     rank: int = 0
     world: int = 1
-
-
-def centre_crop(patches: Tensor, size: int) -> Tensor:
-    """The middle ``size``×``size`` pixels."""
-    margin = (patches.shape[-1] - size) // 2
-    return patches[..., margin : margin + size, margin : margin + size] if margin > 0 else patches
 
 
 def steps_per_epoch(patches: int, batch_size: int) -> int:

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
                 run = _trained(stretched, patches, material, folder, fabric, progress, options)
                 if fabric.is_global_zero:
                     points = [
-                        _point(predict(run, test, fabric, recipe.view), test, len(patches), protocol)
+                        _point(predict(run, test, fabric, recipe), test, len(patches), protocol)
                         for test, protocol in tests
                     ]
                     folder.write_json(POINT, {"made_of": made_of, "points": points})

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domain.errors import TrainingDiverged
-from services.training.batches import Share, centre_crop, epoch_batches
+from services.training.batches import Share, epoch_batches
 from services.training.curves import draw_curves
 from services.training.metrics import area_under_roc
-from services.training.normalise import normalise
+from services.training.normalise import shown
 from services.training.patches import Patches
 from services.training.recipe import Recipe
 from services.training.run import Run
@@ -114,7 +114,7 @@ def train_one_step(
     recipe, fabric = run.recipe, setting.fabric
     targets = targets.to(fabric.device)
     truth = targets > 0.5
-    inputs = normalise(centre_crop(pixels.to(fabric.device), recipe.crop_at(run.epoch)))
+    inputs = shown(pixels.to(fabric.device), recipe.crop_at(run.epoch), recipe.enlargement)
     if recipe.mixup > 0 and len(targets) > 1:
         inputs, targets = _mixed(inputs, targets, recipe)
     run.set_rate()
@@ -134,14 +134,15 @@ def margins_of(logits: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, patches: Patches, fabric: Fabric, view_px: int, batch_size: int = 128) -> Tensor:
-    """The margin of each patch from its centre ``view_px``, (N,) float32 on the CPU; in the run's own precision."""
+def predict(network: nn.Module, patches: Patches, fabric: Fabric, recipe: Recipe, batch_size: int = 128) -> Tensor:
+    """The margin of each patch from the view that ``recipe`` ends with, (N,) float32 on the CPU; in the run's own
+    precision."""
     network.eval()
     margins = []
     for start in range(0, len(patches), batch_size):
         pixels = patches.read(range(start, min(start + batch_size, len(patches)))).to(fabric.device)
         with fabric.autocast():
-            margins.append(margins_of(network(normalise(centre_crop(pixels, view_px)))).cpu())
+            margins.append(margins_of(network(shown(pixels, recipe.view, recipe.enlargement))).cpu())
     return torch.cat(margins) if margins else torch.empty(0)
 
 
@@ -227,7 +228,7 @@ def _tuning_margins(run: Run, setting: Training) -> Tensor:
     fabric, tuning = setting.fabric, setting.tuning
     margins = torch.zeros(len(tuning))
     if fabric.is_global_zero:
-        margins = predict(run.averaged, tuning, fabric, run.recipe.view)
+        margins = predict(run.averaged, tuning, fabric, run.recipe)
     return torch.tensor(over_all(margins.tolist(), fabric))
 
 

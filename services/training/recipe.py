@@ -35,6 +35,9 @@ class Recipe(BaseModel):
     view_px: int = Field(
         0, ge=0, le=1024, description="centre that the finished network is shown; 0: as the last phase trains on"
     )
+    enlargement: float = Field(
+        1, ge=1, le=4, description="factor by which a crop is enlarged before the network sees it (bilinear)"
+    )
     start: str = Field("random", description='"random", "imagenet", or the folder of a model package or earlier run')
     batch_size: int = Field(64, ge=2)
     learning_rate: float = Field(1e-3, gt=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,6 +16,8 @@ from domain.errors import BadRecipe
 
 #: A hybrid keeps the layers that it borrows under this name.
 STEM = "stem."
+#: A residual network's blocks: layer3.17.bn3.weight is tensor "bn3.weight" of block 17 of stage "layer3".
+_BLOCK = re.compile(r"(layer\d+)\.(\d+)\.(.+)")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def start_from_imagenet(architecture: str, network: nn.Module) -> str:
 def start_from_state(state: Mapping[str, Tensor], network: nn.Module, *, same_architecture: bool) -> int:
     """Fill ``network`` from another's state; returns how many tensors were taken.
 
-    A network of another architecture takes what has the same name (its stem's names aside) and shape.
+    A deeper residual network of the same kind grows out of a shallower one, and answers as that one does until it
+    learns (see :func:`_grow`). Any other takes what has the same name (its stem's names aside) and shape.
 
     Raises: BadRecipe when the same architecture does not fit whole, or next to nothing fits.
     """
@@ -77,7 +81,46 @@ def start_from_state(state: Mapping[str, Tensor], network: nn.Module, *, same_ar
         except RuntimeError:
             raise BadRecipe("The weights to start from do not fit this architecture.") from None
         return len(state)
+    if _contains(network, state):
+        return _grow(state, network)
     return _copy(state, network, least_share=0.25)
+
+
+def _contains(network: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Whether ``network`` is what ``state`` fills, with more residual blocks in its stages."""
+    target = network.state_dict()
+    fits = all(name in target and target[name].shape == values.shape for name, values in state.items())
+    return fits and all(name in state or _BLOCK.fullmatch(name) for name in target)
+
+
+@torch.no_grad()
+def _grow(state: Mapping[str, Tensor], network: nn.Module) -> int:
+    """Fill a deeper residual network from a shallower one without changing what it answers.
+
+    A block that the shallower one lacks begins as a copy of its stage's last block whose residual branch is turned
+    off (its last normalisation scales by zero), so that it passes on what comes in, and has layers worth turning on.
+
+    Sources: Chen et al., *Net2Net*, 2016 (deeper networks that start with the same function); Gong et al., *Efficient
+    Training of BERT by Progressively Stacking*, 2019 (copies of trained layers as the start of new ones).
+    """
+    deepest = {stage: max(blocks) for stage, blocks in _blocks_of(state).items()}
+    last = max(int(found[1]) for name in state if (found := re.search(r"\.bn(\d+)\.weight$", name)))
+    for name, values in network.state_dict().items():
+        if name in state:
+            values.copy_(state[name])
+        elif (found := _BLOCK.fullmatch(name)) is not None:
+            stage, _, tensor = found.groups()
+            values.copy_(state[f"{stage}.{deepest[stage]}.{tensor}"])
+            if tensor in (f"bn{last}.weight", f"bn{last}.bias"):
+                values.zero_()
+    return len(state)
+
+
+def _blocks_of(state: Mapping[str, Tensor]) -> dict[str, set[int]]:
+    blocks: dict[str, set[int]] = {}
+    for found in filter(None, map(_BLOCK.fullmatch, state)):
+        blocks.setdefault(found[1], set()).add(int(found[2]))
+    return blocks
 
 
 def _in_timms_names(base: _Installable) -> dict[str, Tensor]:

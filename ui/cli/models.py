@@ -58,18 +58,8 @@ def _chosen(settings: Settings, name: str | None) -> list[tuple[Path, PackageSum
     return [(settings.models_dir / each.name, each) for each in wiring.list_packages(settings.models_dir)]
 
 
-def default_name(settings: Settings, packages: Sequence[PackageSummary]) -> str | None:
-    """The model that answers when nobody names one."""
-    if settings.model:
-        return settings.model
-    try:
-        return (settings.models_dir / "default").read_text("utf-8").strip() or None
-    except OSError:
-        return packages[0].name if len(packages) == 1 else None
-
-
 def _list(settings: Settings, packages: Sequence[PackageSummary], *, as_json: bool) -> int:
-    default = default_name(settings, packages)
+    default = wiring.default_model(settings)
     if as_json:
         _print_json([_record(package) | {"default": package.name == default} for package in packages])
         return exit_codes.OK

@@ -14,7 +14,8 @@ from services.runtime.settings import Settings
 if TYPE_CHECKING:
     from adapters.vision.exchange_export import Exported, Format
     from adapters.vision.exchange_import import Imported
-    from adapters.vision.package import Evaluation, ModelCard, PackageConfig, PackageSummary
+    from adapters.vision.package import PackageSummary
+    from adapters.vision.package_format import Evaluation, ModelCard, PackageConfig
 
 __all__ = [
     "Evaluation",
@@ -25,6 +26,7 @@ __all__ = [
     "PackageConfig",
     "PackageSummary",
     "broker_client",
+    "default_model",
     "engine_faults",
     "export_package",
     "family_of",
@@ -54,6 +56,17 @@ def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:
     from adapters.vision import package
 
     return package.list_packages(models_dir)
+
+
+def default_model(settings: Settings) -> str | None:
+    """The model that answers when nobody names one; None where nothing says which."""
+    from adapters.vision import package
+    from domain.errors import BadModelPackage
+
+    try:
+        return package.default_model(settings.models_dir, settings.model)
+    except BadModelPackage:
+        return None
 
 
 def load_package(folder: Path) -> None:

@@ -9,8 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from adapters.vision.package import PackageConfig
-from adapters.vision.package_format import Evaluation
+from adapters.vision.package_format import Evaluation, PackageConfig
 from services.training.evaluation import Fitted, Subject, evaluate, fit, reported
 from services.training.patches import Chosen, Patches
 from services.training.report import Report, card_figures

@@ -10,7 +10,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from adapters.vision.devices import pick_device
-from adapters.vision.package import LoadedPackage, PackageConfig, default_model, load_package
+from adapters.vision.package import LoadedPackage, default_model, load_package
+from adapters.vision.package_format import PackageConfig
 from adapters.vision.preprocess import margins_of, prepare
 from adapters.vision.registry import architecture
 from adapters.vision.torch_classifier import TorchClassifier

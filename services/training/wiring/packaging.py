@@ -14,12 +14,13 @@ from safetensors import SafetensorError
 from torch import nn
 
 from adapters.vision.appearance import Appearance, fit_appearance
-from adapters.vision.package import PackageConfig, Storage, TrainingFacts, Transform, write_package
+from adapters.vision.package_format import PackageConfig, TrainingFacts, Transform
+from adapters.vision.package_writer import Storage, write_package
 from adapters.vision.registry import architecture
 from adapters.vision.storage import as_stored
 from domain.errors import BadRecipe, BadTrainingData, RunNotSaved
 from services.training.metrics import area_under_roc
-from services.training.normalise import MEAN, STD
+from services.training.normalise import MEAN, STD, enlarged_px
 from services.training.patches import Chosen, Patches
 from services.training.recipe import Recipe
 from services.training.robustness import Told
@@ -169,7 +170,9 @@ def _config(recipe: Recipe, patch_px: int, um_per_px: float) -> PackageConfig:
         Transform(name="Normalize", arguments={"mean": list(MEAN), "std": list(STD)}),
     ]
     if recipe.view < patch_px:
-        steps.insert(0, Transform(name="CenterCrop", arguments={"size": recipe.view}))
+        steps.insert(0, Transform(name="CenterCrop", arguments={"size": enlarged_px(recipe.view, recipe.enlargement)}))
+    if recipe.enlargement > 1:
+        steps.insert(0, Transform(name="Resize", arguments={"size": enlarged_px(patch_px, recipe.enlargement)}))
     return PackageConfig(
         architecture=recipe.architecture,
         num_classes=2,

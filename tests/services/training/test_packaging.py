@@ -16,7 +16,7 @@ from adapters.vision.registry import architecture, architecture_names
 from adapters.vision.torch_classifier import TorchClassifier
 from domain.errors import BadRecipe, BadTrainingData
 from services.training.evaluation import evaluate
-from services.training.loop import Training, train
+from services.training.loop import Training, predict, train
 from services.training.recipe import load_recipe
 from services.training.run import Run
 from services.training.run_folder import PACKAGE, RunFolder
@@ -114,6 +114,16 @@ def test_the_packaged_network_is_shown_the_centre_that_it_was_trained_on(package
     border[..., :20, :] = 0
     score = networks.scorer(loaded, precise())
     assert torch.equal(score(border), score(HELD_OUT.read([1])))
+
+
+def test_the_packaged_network_is_shown_patches_as_large_as_it_was_trained_on(tmp_path: Path) -> None:
+    shipped("lenet5", tmp_path, view_px=64, enlargement=1.5)
+    loaded = load_package(tmp_path / "package")
+    assert (loaded.config.preprocessing().resize_px, loaded.config.preprocessing().crop_px) == (144, 96)
+    as_trained = predict(loaded.network, HELD_OUT, precise(), load_recipe(None, {"view_px": 64, "enlargement": 1.5}))
+    served = score_all(networks.scorer(loaded, precise()), HELD_OUT)
+    # A crop's outermost pixels, enlarged, know no neighbours beyond it: all but those are the same.
+    assert served.tolist() == pytest.approx(as_trained.tolist(), abs=0.05)
 
 
 def test_the_paths_of_training_and_serving_agree(package: tuple[Path, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.vision.package import Evaluation, load_package
+from adapters.vision.package import load_package
+from adapters.vision.package_format import Evaluation
 from domain.verdict import OperatingPoint
 from services.runtime import exit_codes
 from tests.adapters.vision.exchange_makers import drawn, margins, upper_half, write_set
