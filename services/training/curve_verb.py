@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -29,7 +30,8 @@ from services.training.patches import Chosen, Patches
 from services.training.progress import TrainingProgress
 from services.training.recipe import Phase, Recipe, load_recipe
 from services.training.run import Run
-from services.training.run_folder import RunFolder
+from services.training.run_folder import RECIPE, RunFolder
+from services.training.splits import at_random
 from services.training.train_verb import Material, read_material, require_shareable, setting_of
 from services.training.wiring import networks
 
@@ -52,13 +54,11 @@ def run(options: argparse.Namespace) -> int:
         networks.build(recipe)  # a recipe that cannot be followed is better known before the data are read
         material = read_material(options, recipe, progress)
         split = material.split
-        order = torch.randperm(len(split.training), generator=torch.Generator().manual_seed(recipe.seed))
-        aside = round(RANDOM_SHARE * len(order))
-        random_test, pool = Chosen(split.training, order[:aside].tolist()), order[aside:]
+        random_test, pool = _kept_aside(split.training, recipe.seed)
         tests = ((split.held_out, split.protocol), (random_test, RANDOM))
         rows: list[dict[str, Any]] = []
         for share in shares:
-            patches = Chosen(split.training, pool[: max(2, round(share * len(pool)))].tolist())
+            patches = Chosen(split.training, pool[: max(2, round(share * len(pool)))])
             folder = RunFolder(options.out / f"{share.numerator}-of-{share.denominator}")
             stretched = _stretched(recipe, len(patches))
             made_of = {"recipe": stretched.model_dump(mode="json"), "data": material.digest, "patches": len(patches)}
@@ -77,6 +77,16 @@ def run(options: argparse.Namespace) -> int:
         if fabric.is_global_zero:
             _conclude(options.out, rows, split.protocol, recipe, describe(fabric), progress)
     return OK
+
+
+def _kept_aside(training: Patches, seed: int) -> tuple[Chosen, list[int]]:
+    """A tenth of each class to measure on, and the places of all others in random order. Raises BadTrainingData."""
+    labels = training.labels.numpy()
+    if min(np.bincount(labels, minlength=2)) < 2:
+        raise BadTrainingData("A learning curve needs at least two normal and two tumour patches to train on.")
+    held = at_random(labels, RANDOM_SHARE, np.random.default_rng(seed))
+    order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed)).tolist()
+    return Chosen(training, np.flatnonzero(held).tolist()), [place for place in order if not held[place]]
 
 
 def _measured(folder: RunFolder, made_of: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -109,7 +119,7 @@ def _trained(
     run = Run(network.to(fabric.device), recipe, len(patches), material.digest)
     if not run.restore(folder) and fabric.is_global_zero:
         folder.make()
-        folder.write_json("recipe.json", recipe.model_dump(mode="json"))
+        folder.write_json(RECIPE, recipe.model_dump(mode="json"))
     progress.say(f"{len(patches):,} patches, {recipe.epochs} epochs")
     return train(run, setting_of(options, run, patches, material, folder, fabric, progress)).to(fabric.device)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -65,14 +65,15 @@ def fit(margins: Tensor, labels: Tensor, ids: Sequence[str], sensitivity: float 
     return Fitted(point, how, calibration_ids_digest(ids))
 
 
-def reported(ids: Sequence[str], calibrated_on: str | None) -> Tensor:
+def reported(ids: Sequence[str], calibrated_on: str | None, chose_before: Collection[str] = ()) -> Tensor:
     """Which patches may be reported on: (N,) bool.
 
     All, unless the set's calibration half is the very one that chose the operating point (``calibrated_on`` is its
-    ``calibration_ids_digest``): then the other half.
+    ``calibration_ids_digest``) or something earlier (``chose_before`` are theirs): then the other half. A subset of
+    such a set, or the same patches under other names, are not recognised.
     """
     half = _half(ids)
-    if calibrated_on and bool(half.any()) and calibration_ids_digest(ids) == calibrated_on:
+    if bool(half.any()) and calibration_ids_digest(ids) in {calibrated_on, *chose_before}:
         return ~half
     return torch.ones(len(ids), dtype=torch.bool)
 
@@ -85,6 +86,7 @@ def evaluate(
     operating_point: OperatingPoint,
     calibrated_on: str | None,
     *,
+    chose_before: Collection[str] = (),
     subject: Subject | None = None,
     draws: int = 1000,
     seed: int = 0,
@@ -98,7 +100,7 @@ def evaluate(
     """
     _check(margins, labels, ids, groups)
     subject = subject or Subject()
-    mask = reported(ids, calibrated_on)
+    mask = reported(ids, calibrated_on, chose_before)
     slides = _chosen(groups, mask)
     scored = ScoredPatches(margins[mask], labels[mask], operating_point)
     raw = ScoredPatches(margins[mask], labels[mask])

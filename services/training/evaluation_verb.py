@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from services.training.evaluation import Subject, evaluate, reported
 from services.training.hardware import hardware_of, make_fabric, require_one_process
 from services.training.patches import Chosen, Patches
 from services.training.progress import TrainingProgress
+from services.training.provenance import Origin
 from services.training.reading import Opened, available_splits, open_images, open_split, require_both_classes
 from services.training.report_html import Extras, html_report
 from services.training.robustness import robustness
@@ -45,9 +47,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
     require_one_process(fabric, "evaluate")
     with TrainingProgress() as progress:
         package = networks.load(options.model)
-        given = given_patches(options, progress)
-        networks.require_fitting(package, given.patches)
         card = package.card
+        origin = Origin(card.training.recipe, card.training.digest)
+        given = given_patches(options, progress, origin, usual=("test", "valid", "train"))
+        networks.require_fitting(package, given.patches)
         folder = RunFolder(options.report or _usual_folder(package.identity.name))
         folder.make()
         score = networks.served(package) if options.as_served else networks.scorer(package, fabric)
@@ -60,15 +63,16 @@ def run_evaluate(options: argparse.Namespace) -> int:
             given.patches.groups,
             card.operating_point,
             card.calibration_ids,
+            chose_before=card.chose_before,
             subject=Subject(package.identity.name, card.sha256, views, given.name, given.found),
         )
         folder.write("metrics.json", report.json_text().encode())
         shifts = []
         if options.robustness:
-            mask = reported(given.patches.ids, card.calibration_ids)
+            mask = reported(given.patches.ids, card.calibration_ids, card.chose_before)
             kept = Chosen(given.patches, torch.nonzero(mask).flatten().tolist())
             told = progress.counting_shifts()
-            shifts = robustness(score, kept, card.operating_point, limit=options.shifted, progress=told)
+            shifts = robustness(score, kept, card.operating_point, limit=options.shifted, views=views, progress=told)
             folder.write_json("robustness.json", [row.model_dump(mode="json") for row in shifts])
         extras = Extras(robustness=shifts, notes=given.lines)
         page = html_report(report, margins, given.patches, title=card.title, extras=extras)
@@ -89,7 +93,8 @@ def run_calibrate(options: argparse.Namespace) -> int:
     if options.name:
         networks.require_free_name(options.name)
     with TrainingProgress() as progress:
-        given = given_patches(options, progress)
+        origin = networks.origin_of(options.model)
+        given = given_patches(options, progress, origin, usual=("valid", "train"))
         require_both_classes(given.patches, "validation")
         where, measured = packaging.recalibrate(
             options.model,
@@ -106,16 +111,33 @@ def run_calibrate(options: argparse.Namespace) -> int:
     return OK
 
 
-def given_patches(options: argparse.Namespace, progress: TrainingProgress) -> Given:
-    """The patches that ``--data`` or ``--images`` and ``--labels`` name. Raises BadTrainingData."""
-    opened, name = _open(options, progress)
+def given_patches(
+    options: argparse.Namespace, progress: TrainingProgress, origin: Origin, usual: Sequence[str]
+) -> Given:
+    """The patches that ``--data`` or ``--images`` and ``--labels`` name.
+
+    Where nobody says which split, it is the first of ``usual`` that is there. Of a folder that holds nothing but what
+    the model was made from, it is the part that was held out then.
+
+    Raises: BadTrainingData.
+    """
+    opened, name = _open(options, progress, usual)
     lines = opened.report.lines()
     for line in lines:
         progress.say(line)
-    return Given(opened.patches, name, opened.report.as_json(), lines)
+    patches, name = _unseen(opened.patches, name, origin)
+    return Given(patches, name, opened.report.as_json(), lines)
 
 
-def _open(options: argparse.Namespace, progress: TrainingProgress) -> tuple[Opened, str]:
+def _unseen(patches: Patches, name: str, origin: Origin) -> tuple[Patches, str]:
+    """The patches that did not train the model, as far as its card tells, and how to call them."""
+    if origin.is_of(patches):
+        return patches, f"{name}: the very patches that the model was trained on, so the figures are too good"
+    made = origin.split_of(patches)
+    return (made.held_out, f"{name}: {made.protocol}") if made else (patches, name)
+
+
+def _open(options: argparse.Namespace, progress: TrainingProgress, usual: Sequence[str]) -> tuple[Opened, str]:
     cache, told = networks.cache_dir(), progress.reading
     images = getattr(options, "images", None)
     if images is not None or getattr(options, "labels", None) is not None:
@@ -127,14 +149,19 @@ def _open(options: argparse.Namespace, progress: TrainingProgress) -> tuple[Open
         return open_images(images, options.labels, cache_dir=cache, progress=told), name
     if options.data is None:
         raise BadTrainingData("Say where the patches are: --data FOLDER, or --images FOLDER --labels FILE.")
-    split = options.split or _usual_split(options.data)
+    split = options.split or _usual_split(options.data, usual)
     opened = open_split(options.data, split, cache_dir=cache, positive=options.positive, progress=told)
     return opened, options.data_name or f"{options.data.resolve().name}, {split}"
 
 
-def _usual_split(folder: Path) -> str:
+def _usual_split(folder: Path, usual: Sequence[str]) -> str:
     there = available_splits(folder)
-    return next((name for name in ("test", "valid") if name in there), "train")
+    found = next((name for name in usual if name in there), None)
+    if found is None:
+        raise BadTrainingData(
+            f"{folder} holds {', '.join(there)} alone, which nothing is chosen on unless you say so: add --split."
+        )
+    return found
 
 
 def _usual_folder(model: str) -> Path:

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from domain.errors import TrainingDiverged
+from domain.errors import BadTrainingData, TrainingDiverged
 from services.training.batches import Share, epoch_batches
 from services.training.curves import draw_curves
 from services.training.metrics import area_under_roc
@@ -20,7 +20,7 @@ from services.training.normalise import shown
 from services.training.patches import Patches
 from services.training.recipe import Recipe
 from services.training.run import Run
-from services.training.run_folder import BEST, CURVES, RunFolder
+from services.training.run_folder import BEST, BEST_BEFORE, CURVES, RunFolder
 
 
 class Progress(Protocol):
@@ -237,6 +237,7 @@ def _keep_the_best(run: Run, setting: Training) -> None:
     if auc > run.best_auc or run.best_epoch == 0:
         run.best_auc, run.best_epoch = auc, run.epoch
         if setting.fabric.is_global_zero:
+            setting.folder.put_aside(BEST, BEST_BEFORE)
             setting.folder.save_state(BEST, {"epoch": run.epoch, "averaged": run.averaged.state_dict()})
     elif run.recipe.patience and run.epoch - run.best_epoch >= run.recipe.patience:
         run.finished = True
@@ -245,8 +246,19 @@ def _keep_the_best(run: Run, setting: Training) -> None:
 def _kept(run: Run, setting: Training) -> nn.Module:
     if run.recipe.select == "best":
         setting.fabric.barrier()
-        best = setting.folder.load_state(BEST)
-        # A kill between the two files leaves a best epoch that the checkpoint does not know yet: it will come again.
-        if best is not None and best["epoch"] == run.best_epoch:
-            run.averaged.load_state_dict(best["averaged"])
+        run.averaged.load_state_dict(_best(run, setting.folder))
     return run.averaged.cpu().eval()
+
+
+def _best(run: Run, folder: RunFolder) -> dict[str, Tensor]:
+    # A kill between the two files leaves a best epoch that the checkpoint does not know. It comes again, but on a GPU
+    # not to the last bit, and may then not be the best any more: the one before it still is.
+    for name in (BEST, BEST_BEFORE):
+        state = folder.load_state(name)
+        if state is not None and state["epoch"] == run.best_epoch:
+            averaged: dict[str, Tensor] = state["averaged"]
+            return averaged
+    raise BadTrainingData(
+        f"The weights of epoch {run.best_epoch}, the best one, are not in {folder.path} any more. Put {BEST} back, or "
+        "start anew with another --out."
+    )

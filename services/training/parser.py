@@ -104,7 +104,7 @@ def _evaluate(verb: argparse.ArgumentParser) -> None:
     _data(verb, required=False)
     verb.add_argument("--images", type=Path, help="a folder of patches, instead of --data")
     verb.add_argument("--labels", type=Path, help="its labels: a CSV file with the columns id and label")
-    verb.add_argument("--split", help="train, valid or test of --data (default: test, else valid)")
+    verb.add_argument("--split", help="of --data: train, valid or test (default: test, else valid, else train)")
     verb.add_argument("--model", help="a package's name or folder (default: the default model)")
     verb.add_argument(
         "--report", type=Path, help="folder for metrics.json and report.html (default: runs/evaluation-…)"
@@ -125,7 +125,7 @@ def _evaluate(verb: argparse.ArgumentParser) -> None:
 
 def _calibrate(verb: argparse.ArgumentParser) -> None:
     _data(verb)
-    verb.add_argument("--split", help="train, valid or test of --data (default: valid)")
+    verb.add_argument("--split", help="train, valid or test of --data (default: valid, else train)")
     verb.add_argument("--model", required=True, help="a package's name or folder")
     verb.add_argument("--name", help="write a package of this name (default: replace the one that is calibrated)")
     verb.add_argument(

@@ -20,8 +20,9 @@ def protocol(
     n = reporting.n_given - reporting.n_calibration
     if reporting.half:
         text = (
-            f"reported on {n:,} of {reporting.n_given:,} patches; the other {reporting.n_calibration:,}, chosen by "
-            "their ids, fitted temperature, bias, threshold and uncertain band and are left out."
+            f"reported on {n:,} of {reporting.n_given:,} patches; the other {reporting.n_calibration:,}, picked by "
+            "their ids, had a say in the model (its epoch, temperature, bias, threshold or uncertain band) and are "
+            "left out."
         )
     elif not point.calibrated:
         text = f"reported on all {n:,} patches; temperature, threshold and band were never fitted to held-out data."
@@ -32,8 +33,8 @@ def protocol(
         )
     else:
         text = (
-            f"reported on all {n:,} patches; temperature, threshold and band were fitted on another set (as far as the "
-            "ids tell), and nothing was chosen on these."
+            f"reported on all {n:,} patches; temperature, threshold and band were fitted on another set, as far as the "
+            "ids tell."
         )
     text = f"{source}: {text}" if source else text[0].upper() + text[1:]
     return " ".join(filter(None, (text, _missing_class(n, classes), _seen_from(views))))

@@ -31,7 +31,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: str = "resnet101"
-    phases: tuple[Phase, ...] = (Phase(epochs=12, crop_px=96),)
+    phases: tuple[Phase, ...] = Field((Phase(epochs=12, crop_px=96),), min_length=1)
     view_px: int = Field(
         0, ge=0, le=1024, description="centre that the finished network is shown; 0: as the last phase trains on"
     )
@@ -46,7 +46,7 @@ class Recipe(BaseModel):
     gradient_clip: float = Field(5.0, gt=0)
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
     ema_decay: float = Field(0.999, ge=0, lt=1)
-    seed: int = 20260101
+    seed: int = Field(20260101, ge=0)
 
     select: Literal["best", "last"] = Field("best", description="which epoch's averaged weights are kept")
     patience: int = Field(0, ge=0, description="stop after so many epochs without a better tuning AUC; 0: never")
@@ -77,6 +77,25 @@ class Recipe(BaseModel):
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
         return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+
+    @field_validator("view_px")
+    @classmethod
+    def _a_view_shows_something(cls, value: int) -> int:
+        if 0 < value < 32:
+            raise ValueError("should be 0 (as the last phase trains on) or at least 32")
+        return value
+
+    @field_validator("jpeg_quality", mode="before")
+    @classmethod
+    def _from_two_numbers(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("jpeg_quality")
+    @classmethod
+    def _qualities_rise(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 1 <= value[0] <= value[1] <= 100:
+            raise ValueError("should be two qualities between 1 and 100, the lower one first")
+        return value
 
     @property
     def epochs(self) -> int:

@@ -86,6 +86,7 @@ class Run:
                 "finished": self.finished,
                 # Dropout and stochastic depth draw from it.
                 "random": torch.get_rng_state(),
+                "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
             },
         )
 
@@ -105,6 +106,8 @@ class Run:
             for name in ("epoch", "step", "sums", "history", "best_epoch", "best_auc", "finished"):
                 setattr(self, name, state[name])
             torch.set_rng_state(state["random"])
+            if torch.cuda.is_available() and state.get("random_cuda") is not None:
+                torch.cuda.set_rng_state(state["random_cuda"])
         except (KeyError, RuntimeError, ValueError, TypeError):
             raise BadTrainingData(
                 f"The checkpoint in {folder.path} is not one of this version's {self.recipe.architecture}; "

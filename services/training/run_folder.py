@@ -25,6 +25,10 @@ BEST = "best.pt"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 PACKAGE = "package.json"
+DATA = "data.json"
+RECIPE = "recipe.json"
+#: The best weights before those in ``BEST``: a kill may come before the checkpoint that knows of the newer ones.
+BEST_BEFORE = "best-before.pt"
 
 
 class RunFolder:
@@ -45,6 +49,11 @@ class RunFolder:
         memory = io.BytesIO()
         torch.save(dict(state), memory)
         self.write(name, memory.getbuffer())
+
+    def put_aside(self, name: str, aside: str) -> None:
+        """Rename a file, if it is there; one that is called ``aside`` gives way."""
+        if (self.path / name).is_file():
+            (self.path / name).replace(self.path / aside)
 
     def load_state(self, name: str) -> dict[str, Any] | None:
         """What was saved as ``name``, or None. Raises BadTrainingData where the file is damaged."""

@@ -63,7 +63,7 @@ def split(patches: Patches, *, held_out_share: float, seed: int, groups: Groups 
     if min(np.bincount(labels, minlength=2)) < 2:
         raise BadTrainingData("A split needs at least two normal and two tumour patches, one of each for either side.")
     if known is None or groups == "ignore":
-        held = _at_random(labels, held_out_share, np.random.default_rng(seed))
+        held = at_random(labels, held_out_share, np.random.default_rng(seed))
         protocol = RANDOM + (" (slides are known and were ignored)" if known is not None else "")
     else:
         names, member = np.unique(np.array(known), return_inverse=True)
@@ -112,7 +112,7 @@ def _about_slides(training: tuple[str, ...] | None, held_out: tuple[str, ...] | 
     if groups == "require":
         raise BadTrainingData(
             f"Slides or patients are in both the training and the held-out set ({len(shared):,}: {listed}): move each "
-            "to one of them, or drop --groups require."
+            "to one of them, or drop groups=require from the recipe."
         )
     return [f"but some slides or patients are on both sides ({len(shared):,}: {listed}), so the figures are too good"]
 
@@ -130,8 +130,11 @@ def _about_twins(training: Patches, held_out: Patches) -> list[str]:
     ]
 
 
-def _at_random(labels: NDArray[np.int64], share: float, random: np.random.Generator) -> NDArray[np.bool_]:
-    """(N,) True where held out: the share of each class, at least one patch on either side."""
+def at_random(labels: NDArray[np.int64], share: float, random: np.random.Generator) -> NDArray[np.bool_]:
+    """(N,) True where held out: the share of each class, at least one patch on either side.
+
+    ``labels`` (N,) hold both classes, each twice or more.
+    """
     held = np.zeros(len(labels), bool)
     for label in (0, 1):
         members = random.permutation(np.flatnonzero(labels == label))
@@ -146,7 +149,7 @@ def _by_group(labels: NDArray[np.int64], member: NDArray[np.int64], share: float
         if (counts[:, label] > 0).sum() < 2:
             raise BadTrainingData(
                 f"All {name} patches are of one slide or patient, so no split by slide has them on both sides. Add "
-                "patches of other slides, or choose --groups ignore and believe the figures less."
+                "patches of other slides, or choose --set groups=ignore and believe the figures less."
             )
     shares = counts / counts.sum(axis=0)
     tries = max(1, min(_TRIES, _STEPS // len(counts)))

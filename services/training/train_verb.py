@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,13 @@ from services.training.loop import Training, train
 from services.training.parser import flags_of
 from services.training.patches import Chosen, Patches
 from services.training.progress import TrainingProgress
+from services.training.provenance import PARTING, parted, training_digest
 from services.training.reading import Opened, available_splits, open_split, require_both_classes
 from services.training.recipe import Recipe, load_recipe
 from services.training.report_html import Extras, html_report
 from services.training.run import Run
-from services.training.run_folder import PACKAGE, RunFolder
-from services.training.splits import Split, given, split
+from services.training.run_folder import DATA, PACKAGE, RECIPE, RunFolder
+from services.training.splits import Split, given
 from services.training.wiring import networks, packaging
 from services.training.wiring.measuring import Protocol
 
@@ -41,10 +41,8 @@ class Material:
 
     @property
     def digest(self) -> str:
-        """Of the names and labels of the training patches: a run goes on with the same data only."""
-        patches = self.split.training
-        text = "\n".join(f"{name},{label}" for name, label in zip(patches.ids, patches.labels.tolist(), strict=True))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Of the training patches: a run goes on with the same data only."""
+        return training_digest(self.split.training)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -74,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
             epochs = run.best_epoch if recipe.select == "best" else run.epoch
             data_name = options.data_name or options.data.resolve().name
             provenance = packaging.Provenance(
-                data_name, started_from, describe(fabric), epochs, recipe, options.um_per_px
+                data_name, started_from, describe(fabric), epochs, recipe, options.um_per_px, material.digest
             )
             package_it(kept, options, material, folder, provenance, name, progress)
     return OK
@@ -156,13 +154,26 @@ def read_material(options: argparse.Namespace, recipe: Recipe, progress: Trainin
     if "valid" in splits:
         held_out = opened(options, "valid", progress)
         reports["valid"] = held_out.report.as_json()
-        chosen = given(training.patches, held_out.patches)
+        chosen = given(training.patches, held_out.patches, groups=recipe.groups)
     else:
-        chosen = split(training.patches, held_out_share=recipe.held_out_share, seed=recipe.seed, groups=recipe.groups)
+        chosen = parted(training.patches, recipe)
+        require_same_parting(recipe, training.patches, chosen)
     for half, what in halves(chosen.held_out):
         require_both_classes(half, what)
     progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
     return Material(chosen, reports)
+
+
+def require_same_parting(recipe: Recipe, patches: Patches, chosen: Split) -> None:
+    """Weights that start from a part of these patches must have seen none that are held out now. Raises BadRecipe."""
+    origin = networks.origin_of(recipe.start)
+    earlier = origin.split_of(patches)
+    if earlier is not None and set(earlier.training.ids) & set(chosen.held_out.ids):
+        parting = " ".join(f"--set {name}={origin.recipe[name]}" for name in PARTING)
+        raise BadRecipe(
+            f"{recipe.start} was trained on patches that are held out here, so the figures would be too good. "
+            f"Part them as it did: {parting}"
+        )
 
 
 def opened(options: argparse.Namespace, name: str, progress: TrainingProgress) -> Opened:
@@ -186,8 +197,8 @@ def halves(held_out: Patches) -> tuple[tuple[Patches, str], tuple[Patches, str]]
 def begin(folder: RunFolder, recipe: Recipe, material: Material, fabric: Fabric, progress: TrainingProgress) -> None:
     """Write down what is about to happen. Raises RunNotSaved."""
     folder.make()
-    folder.write_json("recipe.json", recipe.model_dump(mode="json"))
-    folder.write_json("data.json", {"protocol": material.split.protocol, "read": material.reports})
+    folder.write_json(RECIPE, recipe.model_dump(mode="json"))
+    folder.write_json(DATA, {"protocol": material.split.protocol, "read": material.reports, "digest": material.digest})
     command = " ".join(sys.argv[1:])
     folder.write_json("run.json", {"command": command, "hardware": describe(fabric), "torch": torch.__version__})
     progress.say(f"Training {recipe.architecture} on {describe(fabric)} into {folder.path}")

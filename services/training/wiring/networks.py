@@ -18,8 +18,9 @@ from adapters.vision.torch_classifier import TorchClassifier
 from domain.errors import BadRecipe, BadTrainingData
 from services.runtime.settings import load_settings
 from services.training.patches import Patches
+from services.training.provenance import Origin
 from services.training.recipe import Recipe
-from services.training.run_folder import BEST, PACKAGE
+from services.training.run_folder import BEST, DATA, PACKAGE, RECIPE, RunFolder
 from services.training.scoring import Told, score_all
 from services.training.transfer import start_from_imagenet, start_from_state
 from services.training.views import Score
@@ -99,16 +100,43 @@ def build(recipe: Recipe) -> tuple[nn.Module, str]:
     return network.to(memory_format=torch.channels_last), started_from
 
 
+def origin_of(start: str) -> Origin:
+    """What trained the package or run that a recipe starts from; an empty one where there is none, or no telling.
+
+    Raises: BadModelPackage.
+    """
+    if start in ("random", "imagenet"):
+        return Origin()
+    if not _is_run(Path(start)):
+        training = load(start).card.training
+        return Origin(training.recipe, training.digest)
+    try:
+        recipe, data = (json.loads((Path(start) / name).read_text("utf-8")) for name in (RECIPE, DATA))
+        return Origin(recipe, str(data["digest"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Origin()
+
+
 def _earlier(where: str) -> tuple[dict[str, Tensor], str, str]:
     """State, architecture and description of an earlier run's folder or of a package."""
     folder = Path(where)
-    if (folder / BEST).is_file():
-        recipe = json.loads((folder / "recipe.json").read_text("utf-8"))
-        state = torch.load(folder / BEST, weights_only=True, map_location="cpu")["averaged"]
-        return state, recipe["architecture"], f"an earlier run ({recipe['architecture']}, from {recipe['start']})"
+    if _is_run(folder):
+        best = RunFolder(folder).load_state(BEST)
+        if best is None:
+            raise BadRecipe(f"The run in {where} has not finished an epoch yet, so nothing can start from it.")
+        try:
+            recipe = json.loads((folder / RECIPE).read_text("utf-8"))
+            words = f"an earlier run ({recipe['architecture']}, from {recipe['start']})"
+            return best["averaged"], recipe["architecture"], words
+        except (OSError, ValueError, KeyError, TypeError):
+            raise BadRecipe(f"{folder / RECIPE} does not say what was trained there.") from None
     package = load(where)
     words = f"the package {package.identity.name} (which started from {package.card.training.started_from})"
     return package.network.state_dict(), package.config.architecture, words
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (BEST, RECIPE))
 
 
 def scorer(package: LoadedPackage, fabric: Fabric) -> Score:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from adapters.vision.appearance import Appearance, fit_appearance
+from adapters.vision.appearance import Appearance, fit_appearance, is_glass
 from adapters.vision.package_format import PackageConfig, TrainingFacts, Transform
 from adapters.vision.package_writer import Storage, write_package
 from adapters.vision.registry import architecture
@@ -43,8 +43,12 @@ NO_SLIDES = "Intervals resample patches, not slides, since slides are unknown: t
 INTENDED_USE = "An aid for people who can read the image themselves; research and teaching. Not a medical device."
 #: So many patches teach what familiar tissue looks like, and so many test it.
 APPEARANCE_PATCHES = 8000
+#: Fewer where they are large: so many bytes of pixels.
+APPEARANCE_BYTES = 512 * 1024**2
 #: With fewer of either there is no package.
 LEAST_PATCHES = 50
+#: Of so few, each is looked at before the training: blank glass teaches nothing of what tissue looks like.
+FEW_PATCHES = 500
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Provenance:
     epochs: int
     recipe: Recipe
     um_per_px: float = UM_PER_PX
+    digest: str = ""
+    """Of the training patches (``provenance.training_digest``)."""
 
 
 def require_enough(training: Patches, held_out: Patches) -> None:
@@ -66,6 +72,12 @@ def require_enough(training: Patches, held_out: Patches) -> None:
             f"A package needs at least {LEAST_PATCHES} training and {LEAST_PATCHES} held-out patches; here are "
             f"{len(training)} and {len(held_out)}. Add some, or train with --no-package."
         )
+    for patches, name in ((training, "training"), (held_out, "held-out")):
+        if len(patches) < FEW_PATCHES and (tissue := int((~is_glass(_some_images(patches))).sum())) < LEAST_PATCHES:
+            raise BadTrainingData(
+                f"A package needs at least {LEAST_PATCHES} {name} patches that show tissue; here are {tissue}, the "
+                "others are blank glass. Add some, or train with --no-package."
+            )
 
 
 def ship(
@@ -134,6 +146,7 @@ def recalibrate(
         package.network, config, positive, held_out, protocol, model=folder.name, say=say, told=told, fabric=fabric
     )
     kept = ("title", "licence", "positive_class", "training", "appearance", "limits", "intended_use")
+    before = dict.fromkeys(filter(None, (*card.chose_before, card.calibration_ids)))
     _write(
         folder,
         measured,
@@ -141,6 +154,7 @@ def recalibrate(
         config=config,
         storage={"int8 per channel": "int8", "bf16": "bf16", "fp32": "fp32"}[card.storage.weights],
         measured_difference=card.storage.measured_difference,
+        chose_before=tuple(digest for digest in before if digest != measured.fitted.digest),
         **{field: getattr(card, field) for field in kept},
     )
     return folder, measured
@@ -195,6 +209,7 @@ def _facts(provenance: Provenance, patches: int) -> TrainingFacts:
         patches=patches,
         epochs=provenance.epochs,
         started_from=provenance.started_from,
+        digest=provenance.digest,
     )
 
 
@@ -208,5 +223,6 @@ def _appearance(training: Patches, held_out: Patches) -> Appearance:
 
 
 def _some_images(patches: Patches) -> NDArray[np.uint8]:
-    chosen = Chosen(patches, np.random.default_rng(0).permutation(len(patches))[:APPEARANCE_PATCHES].tolist())
+    most = min(APPEARANCE_PATCHES, max(LEAST_PATCHES, APPEARANCE_BYTES // (3 * patches.patch_px**2)))
+    chosen = Chosen(patches, np.random.default_rng(0).permutation(len(patches))[:most].tolist())
     return np.ascontiguousarray(chosen.read(range(len(chosen))).permute(0, 2, 3, 1).numpy())

@@ -63,6 +63,14 @@ def test_what_is_no_tissue_is_unfamiliar(appearance: Appearance, what: str) -> N
     assert not appearance.is_familiar(_strangers()[what][None])[0]
 
 
+def test_glass_among_the_training_patches_teaches_nothing_and_ends_nothing() -> None:
+    glass = np.repeat(synthetic.glass()[None, :64, :64], 520, axis=0)
+    learned = fit_appearance(np.concatenate([tissue(0, 60), glass]), np.concatenate([glass, tissue(60, 60)]))
+    assert learned == fit_appearance(tissue(0, 60), tissue(60, 60))
+    with pytest.raises(ValueError, match="at least 50"):
+        fit_appearance(glass, tissue(60, 60))
+
+
 def test_blank_glass_is_told_from_tissue() -> None:
     blank = np.stack([synthetic.glass(), np.full((96, 96, 3), 225, np.uint8)])
     assert is_glass(blank).all()

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -249,3 +250,11 @@ def test_a_network_that_rounding_moves_is_given_the_room_that_it_needs() -> None
 
     assert stated([1.0, -0.5], [[1.0, -0.5]]).tolerance == pytest.approx(0.02)
     assert stated([1.0, -0.5], [[1.0, -0.5], [1.05, -0.5]]).tolerance == pytest.approx(0.15)
+
+
+def test_weights_that_cannot_be_read_are_a_fault_of_that_package_alone(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.vision.package.sha256_of", Mock(side_effect=PermissionError(13, "Permission denied")))
+    (summary,) = list_packages(package.parent)
+    assert summary.fault is not None and "cannot be read (Permission denied)" in summary.fault

@@ -102,6 +102,13 @@ def test_a_set_that_chose_nothing_is_reported_whole(calibrated_on: str | None) -
     assert ("does not say" in report.protocol) == (calibrated_on is None)
 
 
+def test_a_set_that_chose_the_epoch_is_recognised_after_a_calibration_on_another() -> None:
+    names = [f"patch-{number}" for number in range(40)]
+    chose, other = calibration_ids_digest(names), calibration_ids_digest(["somewhere else"])
+    assert torch.equal(reported(names, other, [chose]), reported(names, chose))
+    assert not bool(reported(names, other, [chose]).all()) and bool(reported(names, other).all())
+
+
 def test_one_patch_more_or_less_in_the_other_half_does_not_hide_the_calibration_half() -> None:
     ids = names(200)
     digest = calibration_ids_digest(ids)

@@ -15,7 +15,7 @@ from domain.errors import BadTrainingData, RunNotSaved, TrainingDiverged
 from services.training.loop import Training, soft_targets, train
 from services.training.recipe import Recipe, load_recipe
 from services.training.run import Run
-from services.training.run_folder import BEST, CHECKPOINT, CURVES, HISTORY, RunFolder
+from services.training.run_folder import BEST, BEST_BEFORE, CHECKPOINT, CURVES, HISTORY, RunFolder
 from tests.fakes.patches import FakePatches
 
 TRAINING, TUNING = FakePatches(48, seed=1), FakePatches(24, seed=2)
@@ -118,6 +118,27 @@ def test_the_best_epoch_is_kept_and_a_run_without_progress_ends_early(tmp_path: 
     run = a_run(recipe)
     train(run, a_setting(tmp_path))
     assert run.finished and run.epoch == run.best_epoch + 2 < 9
+
+
+def test_the_best_weights_outlive_a_kill_before_the_checkpoint_that_knows_of_better_ones(tmp_path: Path) -> None:
+    run = a_run(a_recipe(phases="1x48"))
+    kept = train(run, a_setting(tmp_path))
+    folder = RunFolder(tmp_path)
+    folder.put_aside(BEST, BEST_BEFORE)
+    folder.save_state(BEST, {"epoch": 2, "averaged": small_network().state_dict()})
+    resumed = a_run(a_recipe(phases="1x48"))
+    assert resumed.restore(folder)
+    again = train(resumed, a_setting(tmp_path))
+    assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), again.parameters(), strict=True))
+
+
+def test_best_weights_that_are_gone_are_not_replaced_by_others_in_silence(tmp_path: Path) -> None:
+    train(a_run(a_recipe(phases="1x48")), a_setting(tmp_path))
+    (tmp_path / BEST).unlink()
+    resumed = a_run(a_recipe(phases="1x48"))
+    assert resumed.restore(RunFolder(tmp_path))
+    with pytest.raises(BadTrainingData, match="epoch 1, the best one, are not in"):
+        train(resumed, a_setting(tmp_path))
 
 
 def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None:

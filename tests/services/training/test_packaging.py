@@ -145,6 +145,7 @@ def test_a_package_can_be_read_anew_and_keeps_its_weights(
     assert after.identity.name == "anew" and where == tmp_path / "anew"
     assert after.card.operating_point == measured.fitted.point
     assert after.card.calibration_ids != before.card.calibration_ids
+    assert after.card.chose_before == (before.card.calibration_ids,)
     for old, new in zip(before.network.state_dict().values(), after.network.state_dict().values(), strict=True):
         assert torch.equal(old, new)
     with pytest.raises(BadRecipe, match="choose another --name"):
@@ -162,6 +163,14 @@ def test_too_few_patches_teach_no_appearance_and_leave_no_package(tmp_path: Path
     with pytest.raises(BadTrainingData, match="at least 50"):
         shipped("lenet5", tmp_path, training=FakePatches(20))
     assert not (tmp_path / "package").exists()
+
+
+def test_patches_of_blank_glass_do_not_count_before_hours_of_training() -> None:
+    glass = FakePatches(60)
+    glass._pixels[30:] = 245
+    with pytest.raises(BadTrainingData, match="50 held-out patches that show tissue; here are 30"):
+        packaging.require_enough(TRAINING, glass)
+    packaging.require_enough(TRAINING, HELD_OUT)
 
 
 def test_a_package_is_not_overwritten_unless_it_is_wished_or_the_run_wrote_it(

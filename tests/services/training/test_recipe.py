@@ -48,6 +48,20 @@ def test_a_file_that_cannot_be_meant_is_refused_in_words(tmp_path: Path, content
         load_recipe(file, {})
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [{"seed": "-1"}, {"phases": []}, {"view_px": "8"}, {"jpeg_quality": "95,30"}, {"jpeg_quality": "0,30"}],
+)
+def test_what_would_fail_in_the_middle_of_a_run_is_refused_before_it(flags: dict[str, object]) -> None:
+    (name,) = flags
+    with pytest.raises(BadRecipe, match=name):
+        load_recipe(None, flags)
+
+
+def test_two_numbers_are_given_with_a_comma() -> None:
+    assert load_recipe(None, {"jpeg_quality": "40, 90"}).jpeg_quality == (40, 90)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadRecipe, match=r"nowhere\.toml cannot be read"):
         load_recipe(tmp_path / "nowhere.toml", {})

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from adapters.vision.package import load_package
 from services.training import curve_verb
 from services.training.__main__ import main
 from services.training.calibration import in_calibration_half
 from services.training.run_folder import BEST, CHECKPOINT
+from tests.fakes.patches import FakePatches
 from tests.services.training.labelled_folder import labelled_folder, write_split
 
 SMALL = ("--architecture", "lenet5", "--phases", "1x48", "--batch-size", "8", "--precision", "32-true")
@@ -139,6 +141,60 @@ def test_patches_that_chose_nothing_are_reported_whole(command: Command, tiny: P
     assert found["n"] == 24 and not found["reporting"]["half"] and "other, test" in found["protocol"]
 
 
+def test_of_a_folder_that_trained_a_model_only_what_was_held_out_is_reported(command: Command, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    write_split(whole, "train", 140, seed=1)
+    assert command("train", "--data", whole, *SMALL, "--set", "held_out_share=0.45", "--name", "mine").code == 0
+    said = command("evaluate", "--data", whole, "--model", "mine", "--report", "out")
+    found, stated = read(Path("out/metrics.json")), read(tmp_path / "models/mine/card.json")["evaluation"]
+    assert said.code == 0 and found["n"] == stated["n"] < 60
+    assert found["auc"] == pytest.approx(stated["auc"], abs=5e-4)
+    assert "random split" in found["protocol"] and "left out" in found["protocol"]
+
+
+def test_an_evaluation_on_the_training_patches_says_so(command: Command, tiny: Path, data: Path) -> None:
+    assert command("evaluate", "--data", data, "--model", "tiny", "--split", "train", "--report", "out").code == 0
+    assert "the very patches that the model was trained on" in read(Path("out/metrics.json"))["protocol"]
+
+
+def test_shifted_copies_are_seen_from_as_many_sides_as_the_patches(command: Command, tiny: Path, data: Path) -> None:
+    assert command("evaluate", "--data", data, "--report", "out", "--tta", "--robustness").code == 0
+    as_they_are = read(Path("out/robustness.json"))[0]
+    assert as_they_are["auc"] == pytest.approx(read(Path("out/metrics.json"))["auc"], abs=1e-6)
+
+
+def test_a_calibration_never_takes_the_test_split_by_itself(command: Command, tiny: Path, tmp_path: Path) -> None:
+    other = labelled_folder(tmp_path / "other", training=60, held_out=80)
+    write_split(other, "test", 80, seed=5)
+    assert command("calibrate", "--data", other, "--model", "tiny", "--name", "ours").code == 0
+    card = read(tmp_path / "models/ours/card.json")
+    assert card["evaluation"]["protocol"] == "other, valid"
+
+
+def test_weights_do_not_start_from_a_run_that_saw_what_is_held_out(command: Command, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    write_split(whole, "train", 60, seed=1)
+    first = ("train", "--data", whole, *SMALL, "--no-package")
+    assert command(*first, "--out", "first").code == 0
+    again = (*first, "--start", "first", "--out", "second")
+    said = command(*again, "--seed", 9)
+    assert said.code == 1 and "held out here" in said.last and "--set seed=20260101" in said.last
+    assert command(*again).code == 0
+
+
+def test_slides_that_are_required_and_unknown_are_missed_in_a_folders_own_split_too(
+    command: Command, data: Path
+) -> None:
+    said = command("train", "--data", data, *SMALL, "--set", "groups=require")
+    assert said.code == 1 and "slides are unknown" in said.last
+
+
+def test_nothing_starts_from_a_run_without_a_finished_epoch(command: Command, run: Path, data: Path) -> None:
+    (run / BEST).unlink()
+    said = command("train", "--data", data, *SMALL, "--no-package", "--start", run)
+    assert said.code == 1 and "has not finished an epoch" in said.last
+
+
 def test_a_package_is_calibrated_anew_under_its_own_name_or_another(
     command: Command, tiny: Path, models: Path, tmp_path: Path
 ) -> None:
@@ -176,6 +232,14 @@ def test_a_learning_curve_is_measured_on_both_splits_and_goes_on(
     again = command(*typed)
     assert again.code == 0 and again.err.count("epoch 1:") == 1
     assert read(Path("curve/learning_curve.json"))["points"] == found["points"]
+
+
+def test_a_rare_class_is_kept_aside_and_trained_on() -> None:
+    patches = FakePatches(40)
+    patches.labels = torch.tensor([1, 1] + [0] * 38)
+    aside, pool = curve_verb._kept_aside(patches, seed=3)
+    assert aside.labels.sum() == 1 and patches.labels[pool].sum() == 1
+    assert len(aside) == 5 and len(aside) + len(pool) == 40
 
 
 def test_shares_of_another_recipe_are_not_mixed_into_a_curve(
