@@ -31,7 +31,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "zoo.json"
 
 
 def main() -> int:
-    """Measure all architectures, or those that are named."""
+    """Measure all architectures, or those that are named: the others then stay as they are in the file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.zoo", description=__doc__)
     parser.add_argument("names", nargs="*", help="default: all")
     parser.add_argument("--out", type=Path, default=PAGE)
@@ -44,10 +44,16 @@ def main() -> int:
         f"{device.label}; multiply-adds of one forward pass",
         "architectures": {},
     }
+    if options.names and options.out.is_file():
+        earlier = json.loads(options.out.read_text("utf-8"))
+        if (earlier["machine"], earlier["protocol"]) != (page["machine"], page["protocol"]):
+            parser.error(f"{options.out} was measured on another machine: measure all architectures, or give --out.")
+        page |= {"architectures": earlier["architectures"], "busy": earlier["busy"]}
     for name in options.names or architecture_names():
         page["architectures"][name] = row = measure(name, device)
         sys.stdout.write(f"{name:<28} {json.dumps(row)}\n")
         sys.stdout.flush()
+    page["architectures"] = dict(sorted(page["architectures"].items()))
     options.out.write_text(json.dumps(page, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return 0
 

