@@ -48,7 +48,7 @@ def main() -> int:
         earlier = json.loads(options.out.read_text("utf-8"))
         if (earlier["machine"], earlier["protocol"]) != (page["machine"], page["protocol"]):
             parser.error(f"{options.out} was measured on another machine: measure all architectures, or give --out.")
-        page |= {"architectures": earlier["architectures"], "busy": earlier["busy"]}
+        page |= {"architectures": earlier["architectures"], "busy": page["busy"] or earlier["busy"]}
     for name in options.names or architecture_names():
         page["architectures"][name] = row = measure(name, device)
         sys.stdout.write(f"{name:<28} {json.dumps(row)}\n")

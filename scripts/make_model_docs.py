@@ -210,9 +210,12 @@ def _robustness(rows: list[dict[str, Any]]) -> str:
 
 def _looks_at(package: PackageSummary) -> str:
     assert package.config is not None
-    config, crop = package.config, package.config.preprocessing().crop_px
-    centre = f", of which the network sees the centre {crop}×{crop}" if crop else ""
-    return f"{config.patch_size_pixels}×{config.patch_size_pixels} px at {config.spacing_um_px} µm a pixel{centre}"
+    config, steps = package.config, package.config.preprocessing()
+    side, shown = steps.resize_px or config.patch_size_pixels, steps.crop_px or steps.resize_px
+    centre = round((steps.crop_px or side) * config.patch_size_pixels / side)
+    seen = f", of which the network sees the centre {centre}×{centre}" if centre < config.patch_size_pixels else ""
+    seen += f", enlarged to {shown}×{shown}" if steps.resize_px and shown != centre else ""
+    return f"{config.patch_size_pixels}×{config.patch_size_pixels} px at {config.spacing_um_px} µm a pixel{seen}"
 
 
 def _recipe(recipe: dict[str, Any], kept: float) -> str:

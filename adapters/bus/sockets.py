@@ -83,7 +83,7 @@ class Claim:
         """Close the socket, and return when others can bind its address. For the thread that owns the socket.
 
         A closed socket's address is free some time later, when ZeroMQ's own thread has come to it: who binds at once
-        finds a port in use, and an ``ipc://`` path can be removed after its next owner has made it anew.
+        finds a port in use.
         """
         if not self._socket.closed:
             _close_and_wait(self._socket)

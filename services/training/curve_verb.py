@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         networks.build(recipe)  # a recipe that cannot be followed is better known before the data are read
         material = read_material(options, recipe, progress)
         split = material.split
+        _require_new_weights(recipe, split.training)
         random_test, pool = _kept_aside(split.training, recipe.seed)
         tests = ((split.held_out, split.protocol), (random_test, RANDOM))
         rows: list[dict[str, Any]] = []
@@ -77,6 +78,16 @@ def run(options: argparse.Namespace) -> int:
         if fabric.is_global_zero:
             _conclude(options.out, rows, split.protocol, recipe, describe(fabric), progress)
     return OK
+
+
+def _require_new_weights(recipe: Recipe, training: Patches) -> None:
+    """What has seen these patches already does not show what so many of them teach. Raises BadRecipe."""
+    for source in (recipe.start, *recipe.teacher):
+        if networks.origin_of(source).is_of(training):
+            raise BadRecipe(
+                f"{source} was trained on these very patches, so a curve that begins with it would say nothing of how "
+                "many are needed. Start from random or ImageNet weights, and without such a teacher."
+            )
 
 
 def _kept_aside(training: Patches, seed: int) -> tuple[Chosen, list[int]]:

@@ -235,9 +235,11 @@ def _tuning_margins(run: Run, setting: Training) -> Tensor:
 def _keep_the_best(run: Run, setting: Training) -> None:
     auc = run.history[-1]["tuning_auc"]
     if auc > run.best_auc or run.best_epoch == 0:
-        run.best_auc, run.best_epoch = auc, run.epoch
+        before, run.best_auc, run.best_epoch = run.best_epoch, auc, run.epoch
         if setting.fabric.is_global_zero:
-            setting.folder.put_aside(BEST, BEST_BEFORE)
+            kept = setting.folder.load_state(BEST)
+            if kept is not None and kept["epoch"] == before:  # else a kill left it, and the one before it still counts
+                setting.folder.put_aside(BEST, BEST_BEFORE)
             setting.folder.save_state(BEST, {"epoch": run.epoch, "averaged": run.averaged.state_dict()})
     elif run.recipe.patience and run.epoch - run.best_epoch >= run.recipe.patience:
         run.finished = True

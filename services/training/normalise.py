@@ -14,7 +14,8 @@ STD = (0.229, 0.224, 0.225)
 def shown(patches: Tensor, crop_px: int, enlargement: float = 1) -> Tensor:
     """What a network sees of N×3×H×W uint8 patches: their centre ``crop_px``, enlarged, normalised; N×3×S×S float32.
 
-    ``S`` is ``enlarged_px(crop_px, enlargement)``. A package's own preprocessing does the same when it serves.
+    ``S`` is ``enlarged_px(crop_px, enlargement)``. A package's own preprocessing enlarges first
+    and crops then: up to a fraction of a pixel, the same.
     """
     seen = centre_crop(patches, crop_px).float()
     if enlargement > 1:

@@ -34,6 +34,8 @@ class Origin:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     """Of its training patches; "": nobody knows."""
+    chose: tuple[str, ...] = ()
+    """Digests of the sets whose calibration half chose its epoch or its operating point."""
 
     def is_of(self, patches: Patches) -> bool:
         """Whether these are its training patches."""

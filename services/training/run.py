@@ -116,7 +116,7 @@ class Run:
         return True
 
     def _refuse_another(self, state: dict[str, Any], folder: RunFolder) -> None:
-        other = "recipe" if state.get("recipe") != self.recipe.model_dump_json() else ""
+        other = "" if self._same_recipe(state) else "recipe"
         if not other and state.get("data") != self.data:
             other = "data"
         if other:
@@ -124,6 +124,13 @@ class Run:
                 f"The run in {folder.path} was begun with another {other}{self._difference(state, other)}. "
                 f"To go on with it, give the same {other} again; to start anew, choose another --out."
             )
+
+    def _same_recipe(self, state: dict[str, Any]) -> bool:
+        # A field that an older version did not know had its default's effect.
+        try:
+            return Recipe.model_validate_json(state["recipe"]) == self.recipe
+        except (KeyError, ValueError, TypeError):
+            return False
 
     def _difference(self, state: dict[str, Any], other: str) -> str:
         if other != "recipe":

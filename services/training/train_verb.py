@@ -14,7 +14,7 @@ from torch import nn
 
 from domain.errors import BadRecipe
 from services.runtime.exit_codes import OK
-from services.training.calibration import in_calibration_half
+from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.hardware import describe, hardware_of, make_fabric, part
 from services.training.loop import Training, train
 from services.training.parser import flags_of
@@ -72,7 +72,14 @@ def run(options: argparse.Namespace) -> int:
             epochs = run.best_epoch if recipe.select == "best" else run.epoch
             data_name = options.data_name or options.data.resolve().name
             provenance = packaging.Provenance(
-                data_name, started_from, describe(fabric), epochs, recipe, options.um_per_px, material.digest
+                data_name,
+                started_from,
+                describe(fabric),
+                epochs,
+                recipe,
+                options.um_per_px,
+                material.digest,
+                networks.origin_of(recipe.start).chose,
             )
             package_it(kept, options, material, folder, provenance, name, progress)
     return OK
@@ -157,23 +164,32 @@ def read_material(options: argparse.Namespace, recipe: Recipe, progress: Trainin
         chosen = given(training.patches, held_out.patches, groups=recipe.groups)
     else:
         chosen = parted(training.patches, recipe)
-        require_same_parting(recipe, training.patches, chosen)
+        require_unseen(recipe, training.patches, chosen)
     for half, what in halves(chosen.held_out):
         require_both_classes(half, what)
     progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
     return Material(chosen, reports)
 
 
-def require_same_parting(recipe: Recipe, patches: Patches, chosen: Split) -> None:
-    """Weights that start from a part of these patches must have seen none that are held out now. Raises BadRecipe."""
-    origin = networks.origin_of(recipe.start)
-    earlier = origin.split_of(patches)
-    if earlier is not None and set(earlier.training.ids) & set(chosen.held_out.ids):
-        parting = " ".join(f"--set {name}={origin.recipe[name]}" for name in PARTING)
-        raise BadRecipe(
-            f"{recipe.start} was trained on patches that are held out here, so the figures would be too good. "
-            f"Part them as it did: {parting}"
-        )
+def require_unseen(recipe: Recipe, patches: Patches, chosen: Split) -> None:
+    """What the weights start or learn from must have seen nothing that is held out of ``patches`` now.
+
+    Raises: BadRecipe, BadModelPackage.
+    """
+    for source in (recipe.start, *recipe.teacher):
+        origin = networks.origin_of(source)
+        if origin.is_of(patches):
+            raise BadRecipe(
+                f"{source} was trained on all of these patches, some of which would be held out here, so the figures "
+                "would be too good. Add a valid split of other patches."
+            )
+        earlier = origin.split_of(patches)
+        if earlier is not None and set(earlier.training.ids) & set(chosen.held_out.ids):
+            parting = " ".join(f"--set {name}={origin.recipe[name]}" for name in PARTING)
+            raise BadRecipe(
+                f"{source} was trained on patches that are held out here, so the figures would be too good. "
+                f"Part them as it did: {parting}"
+            )
 
 
 def opened(options: argparse.Namespace, name: str, progress: TrainingProgress) -> Opened:
@@ -198,7 +214,9 @@ def begin(folder: RunFolder, recipe: Recipe, material: Material, fabric: Fabric,
     """Write down what is about to happen. Raises RunNotSaved."""
     folder.make()
     folder.write_json(RECIPE, recipe.model_dump(mode="json"))
-    folder.write_json(DATA, {"protocol": material.split.protocol, "read": material.reports, "digest": material.digest})
+    chose = [calibration_ids_digest(material.split.held_out.ids), *networks.origin_of(recipe.start).chose]
+    found = {"protocol": material.split.protocol, "read": material.reports}
+    folder.write_json(DATA, found | {"digest": material.digest, "chose": list(dict.fromkeys(chose))})
     command = " ".join(sys.argv[1:])
     folder.write_json("run.json", {"command": command, "hardware": describe(fabric), "torch": torch.__version__})
     progress.say(f"Training {recipe.architecture} on {describe(fabric)} into {folder.path}")

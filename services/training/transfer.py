@@ -90,10 +90,21 @@ def start_from_state(state: Mapping[str, Tensor], network: nn.Module, *, same_ar
 
 
 def _contains(network: nn.Module, state: Mapping[str, Tensor]) -> bool:
-    """Whether ``network`` is what ``state`` fills, with more residual blocks in its stages."""
-    target = network.state_dict()
-    fits = all(name in target and target[name].shape == values.shape for name, values in state.items())
-    return fits and all(name in state or _BLOCK.fullmatch(name) for name in target)
+    """Whether ``network`` is what ``state`` fills, with more residual blocks of the same kind in its stages."""
+    return all(
+        name is not None and name in state and state[name].shape == values.shape
+        for name, values in ((_source(name, state), values) for name, values in network.state_dict().items())
+    ) and all(name in network.state_dict() for name in state)
+
+
+def _source(name: str, state: Mapping[str, Tensor]) -> str | None:
+    """The tensor that ``name`` begins as: itself, or that of its stage's last block."""
+    found = _BLOCK.fullmatch(name)
+    if name in state or found is None:
+        return name
+    stage, _, tensor = found.groups()
+    blocks = [int(block[2]) for block in map(_BLOCK.fullmatch, state) if block is not None and block[1] == stage]
+    return f"{stage}.{max(blocks)}.{tensor}" if blocks else None
 
 
 @torch.no_grad()
@@ -106,24 +117,14 @@ def _grow(state: Mapping[str, Tensor], network: nn.Module) -> int:
     Sources: Chen et al., *Net2Net*, 2016 (deeper networks that start with the same function); Gong et al., *Efficient
     Training of BERT by Progressively Stacking*, 2019 (copies of trained layers as the start of new ones).
     """
-    deepest = {stage: max(blocks) for stage, blocks in _blocks_of(state).items()}
     last = max(int(found[1]) for name in state if (found := re.search(r"\.bn(\d+)\.weight$", name)))
     for name, values in network.state_dict().items():
-        if name in state:
-            values.copy_(state[name])
-        elif (found := _BLOCK.fullmatch(name)) is not None:
-            stage, _, tensor = found.groups()
-            values.copy_(state[f"{stage}.{deepest[stage]}.{tensor}"])
-            if tensor in (f"bn{last}.weight", f"bn{last}.bias"):
-                values.zero_()
+        source = _source(name, state)
+        assert source is not None, "only what contains it grows"
+        values.copy_(state[source])
+        if source != name and name.endswith((f".bn{last}.weight", f".bn{last}.bias")):
+            values.zero_()
     return len(state)
-
-
-def _blocks_of(state: Mapping[str, Tensor]) -> dict[str, set[int]]:
-    blocks: dict[str, set[int]] = {}
-    for found in filter(None, map(_BLOCK.fullmatch, state)):
-        blocks.setdefault(found[1], set()).add(int(found[2]))
-    return blocks
 
 
 def _in_timms_names(base: _Installable) -> dict[str, Tensor]:

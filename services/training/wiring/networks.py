@@ -108,11 +108,12 @@ def origin_of(start: str) -> Origin:
     if start in ("random", "imagenet"):
         return Origin()
     if not _is_run(Path(start)):
-        training = load(start).card.training
-        return Origin(training.recipe, training.digest)
+        card = load(start).card
+        chose = (*card.chose_before, card.calibration_ids) if card.calibration_ids else card.chose_before
+        return Origin(card.training.recipe, card.training.digest, chose)
     try:
         recipe, data = (json.loads((Path(start) / name).read_text("utf-8")) for name in (RECIPE, DATA))
-        return Origin(recipe, str(data["digest"]))
+        return Origin(recipe, str(data["digest"]), tuple(map(str, data["chose"])))
     except (OSError, ValueError, KeyError, TypeError):
         return Origin()
 

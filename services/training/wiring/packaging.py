@@ -63,6 +63,8 @@ class Provenance:
     um_per_px: float = UM_PER_PX
     digest: str = ""
     """Of the training patches (``provenance.training_digest``)."""
+    chose_before: tuple[str, ...] = ()
+    """What the weights that it started from were chosen on (``provenance.Origin``)."""
 
 
 def require_enough(training: Patches, held_out: Patches) -> None:
@@ -112,6 +114,7 @@ def ship(
         licence="Apache-2.0 (weights)",
         positive_class=POSITIVE,
         training=_facts(provenance, len(training)),
+        chose_before=tuple(digest for digest in provenance.chose_before if digest != measured.fitted.digest),
         appearance=_appearance(training, held_out),
         storage=storage,
         measured_difference=f"AUC {difference:+.4f} against the weights as trained, on {len(held_out):,} patches",

@@ -165,7 +165,15 @@ def test_an_address_in_use_is_not_stolen(line: ZmqWorkerLine, ipc: Ipc) -> None:
     with pytest.raises(AddressInUse, match="already listens"):
         ZmqWorkerLine(tcp.endpoint, "classifier/other")
     tcp.close()
-    ZmqWorkerLine(tcp.endpoint, "classifier/next").close()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "ipc"])
+def test_an_address_is_free_when_close_returns(kind: str, ipc: Ipc) -> None:
+    line = ZmqWorkerLine("tcp://127.0.0.1:0" if kind == "tcp" else ipc("again"), "classifier/t")
+    for turn in range(60):
+        line.close()
+        line = ZmqWorkerLine(line.endpoint, f"classifier/{turn}")
+    line.close()
 
 
 def test_a_port_left_to_chance_is_reported() -> None:

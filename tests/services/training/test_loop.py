@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from domain.errors import BadTrainingData, RunNotSaved, TrainingDiverged
-from services.training.loop import Training, soft_targets, train
+from services.training.loop import Training, _keep_the_best, soft_targets, train
 from services.training.recipe import Recipe, load_recipe
 from services.training.run import Run
 from services.training.run_folder import BEST, BEST_BEFORE, CHECKPOINT, CURVES, HISTORY, RunFolder
@@ -130,6 +131,31 @@ def test_the_best_weights_outlive_a_kill_before_the_checkpoint_that_knows_of_bet
     assert resumed.restore(folder)
     again = train(resumed, a_setting(tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), again.parameters(), strict=True))
+
+
+def test_what_a_kill_left_does_not_push_the_known_best_weights_out(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    train(a_run(a_recipe(phases="1x48")), a_setting(tmp_path))
+    folder.put_aside(BEST, BEST_BEFORE)
+    folder.save_state(BEST, {"epoch": 2, "averaged": small_network().state_dict()})
+    run = a_run(a_recipe(phases="1x48"))
+    assert run.restore(folder)
+    run.epoch, run.best_auc = 2, 0.0
+    run.history.append({"tuning_auc": 0.5})
+    _keep_the_best(run, a_setting(tmp_path))
+    before = folder.load_state(BEST_BEFORE)
+    assert before is not None and before["epoch"] == 1
+
+
+def test_a_run_goes_on_after_an_update_that_knows_more_of_a_recipe(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    train(a_run(a_recipe(phases="1x48")), a_setting(tmp_path))
+    state = folder.load_state(CHECKPOINT)
+    assert state is not None
+    older = json.loads(state["recipe"])
+    del older["enlargement"]
+    folder.save_state(CHECKPOINT, state | {"recipe": json.dumps(older)})
+    assert a_run(a_recipe(phases="1x48")).restore(folder)
 
 
 def test_best_weights_that_are_gone_are_not_replaced_by_others_in_silence(tmp_path: Path) -> None:

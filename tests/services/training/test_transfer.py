@@ -56,3 +56,11 @@ def test_a_network_does_not_grow_out_of_another_kind_of_block() -> None:
     start_from_state(shallow.state_dict(), bottlenecks, same_architecture=False)
     assert torch.equal(bottlenecks.get_parameter("conv1.weight"), shallow.get_parameter("conv1.weight"))
     assert not bottlenecks.get_parameter("fc.weight").any(), "a head that fits nothing below it starts from zero"
+
+
+def test_where_a_stages_only_block_fits_no_other_nothing_grows() -> None:
+    """ResNeSt-14 has one block a stage, and the first of a stage takes fewer channels than those after it."""
+    shallow, deep = architecture("resnest14").build(2), architecture("resnest50").build(2)
+    start_from_state(shallow.state_dict(), deep, same_architecture=False)
+    assert torch.equal(deep.get_parameter("conv1.0.weight"), shallow.get_parameter("conv1.0.weight"))
+    assert not deep.get_parameter("fc.weight").any()

@@ -180,6 +180,28 @@ def test_weights_do_not_start_from_a_run_that_saw_what_is_held_out(command: Comm
     said = command(*again, "--seed", 9)
     assert said.code == 1 and "held out here" in said.last and "--set seed=20260101" in said.last
     assert command(*again).code == 0
+    assert read(Path("second/data.json"))["chose"] == read(Path("first/data.json"))["chose"]
+
+
+def test_nothing_that_saw_all_patches_starts_or_teaches_where_some_are_held_out(
+    command: Command, tiny: Path, data: Path, tmp_path: Path
+) -> None:
+    alone = Path(shutil.copytree(data, tmp_path / "alone", ignore=shutil.ignore_patterns("valid*")))
+    for role in ("--start", "--teacher"):
+        said = command("train", "--data", alone, *SMALL, "--no-package", role, "tiny")
+        assert said.code == 1 and "trained on all of these patches" in said.last
+        said = command("learning-curve", "--data", data, *SMALL, role, "tiny")
+        assert said.code == 1 and "trained on these very patches" in said.last
+
+
+def test_a_model_that_starts_from_another_keeps_what_chose_that_one(
+    command: Command, tiny: Path, tmp_path: Path
+) -> None:
+    other = labelled_folder(tmp_path / "other", training=60, held_out=60)
+    write_split(other, "valid", 60, seed=8)
+    assert command("train", "--data", other, *SMALL, "--start", "tiny", "--name", "further").code == 0
+    first, then = read(tiny / "card.json"), read(tmp_path / "models/further/card.json")
+    assert then["chose_before"] == [first["calibration_ids"]]
 
 
 def test_slides_that_are_required_and_unknown_are_missed_in_a_folders_own_split_too(
