@@ -91,20 +91,21 @@ def start_from_state(state: Mapping[str, Tensor], network: nn.Module, *, same_ar
 
 def _contains(network: nn.Module, state: Mapping[str, Tensor]) -> bool:
     """Whether ``network`` is what ``state`` fills, with more residual blocks of the same kind in its stages."""
-    return all(
-        name is not None and name in state and state[name].shape == values.shape
-        for name, values in ((_source(name, state), values) for name, values in network.state_dict().items())
-    ) and all(name in network.state_dict() for name in state)
+    target = network.state_dict()
+    if not all(name in target for name in state):
+        return False
+    sources = ((_source(name, state), values) for name, values in target.items())
+    return all(name in state and state[name].shape == values.shape for name, values in sources)
 
 
-def _source(name: str, state: Mapping[str, Tensor]) -> str | None:
-    """The tensor that ``name`` begins as: itself, or that of its stage's last block."""
+def _source(name: str, state: Mapping[str, Tensor]) -> str:
+    """The tensor of ``state`` that ``name`` begins as: its own, or that of its stage's last block, if it is there."""
     found = _BLOCK.fullmatch(name)
     if name in state or found is None:
         return name
     stage, _, tensor = found.groups()
     blocks = [int(block[2]) for block in map(_BLOCK.fullmatch, state) if block is not None and block[1] == stage]
-    return f"{stage}.{max(blocks)}.{tensor}" if blocks else None
+    return f"{stage}.{max(blocks)}.{tensor}" if blocks else name
 
 
 @torch.no_grad()
@@ -120,7 +121,6 @@ def _grow(state: Mapping[str, Tensor], network: nn.Module) -> int:
     last = max(int(found[1]) for name in state if (found := re.search(r"\.bn(\d+)\.weight$", name)))
     for name, values in network.state_dict().items():
         source = _source(name, state)
-        assert source is not None, "only what contains it grows"
         values.copy_(state[source])
         if source != name and name.endswith((f".bn{last}.weight", f".bn{last}.bias")):
             values.zero_()
