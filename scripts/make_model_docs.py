@@ -129,7 +129,11 @@ def _zoo(packages: list[PackageSummary]) -> str:
     if measured:
         busy = f" {measured['busy']}" if measured.get("busy") else ""
         machine = "; ".join(measured["machine"])
-        lines.append(f"\n`python -m benchmarks.zoo`, {measured['protocol']}. Machine: {machine}.{busy}")
+        lines.append(
+            f"\n`python -m benchmarks.zoo`, {measured['protocol']}. Machine: {machine}.{busy} One "
+            "patch: the same one over and over, so that everything lies in the cache; in turn with other work it takes "
+            "longer (see [benchmarks](benchmarks.md))."
+        )
     sources = dict.fromkeys(
         f"- {architecture(name).family}: {architecture(name).source}" for name in architecture_names()
     )
