@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         # Before the data, which may take minutes to read: most mistakes are in what was typed.
         networks.require_teachers(recipe)
         network, started_from = networks.build(recipe)
+        chose_before = networks.origin_of(recipe.start).chose
         material = read_material(options, recipe, progress)
         if not options.no_package:
             packaging.require_enough(material.split.training, material.split.held_out)
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         if run.restore(folder):
             progress.say(f"going on after epoch {run.epoch}, step {run.step}")
         elif fabric.is_global_zero:
-            begin(folder, recipe, material, fabric, progress)
+            begin(folder, recipe, material, chose_before, fabric, progress)
         kept = train(run, setting_of(options, run, material.split.training, material, folder, fabric, progress))
         part(fabric)
         if fabric.is_global_zero and not options.no_package:
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
                 recipe,
                 options.um_per_px,
                 material.digest,
-                networks.origin_of(recipe.start).chose,
+                chose_before,
             )
             package_it(kept, options, material, folder, provenance, name, progress)
     return OK
@@ -210,11 +211,18 @@ def halves(held_out: Patches) -> tuple[tuple[Patches, str], tuple[Patches, str]]
     return (tuning, "held-out (the half that chooses)"), (reporting, "held-out (the half that reports)")
 
 
-def begin(folder: RunFolder, recipe: Recipe, material: Material, fabric: Fabric, progress: TrainingProgress) -> None:
+def begin(
+    folder: RunFolder,
+    recipe: Recipe,
+    material: Material,
+    chose_before: tuple[str, ...],
+    fabric: Fabric,
+    progress: TrainingProgress,
+) -> None:
     """Write down what is about to happen. Raises RunNotSaved."""
     folder.make()
     folder.write_json(RECIPE, recipe.model_dump(mode="json"))
-    chose = [calibration_ids_digest(material.split.held_out.ids), *networks.origin_of(recipe.start).chose]
+    chose = [calibration_ids_digest(material.split.held_out.ids), *chose_before]
     found = {"protocol": material.split.protocol, "read": material.reports}
     folder.write_json(DATA, found | {"digest": material.digest, "chose": list(dict.fromkeys(chose))})
     command = " ".join(sys.argv[1:])
