@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adapters.vision.devices import pick_device
-from adapters.vision.package import load_package
-from adapters.vision.preprocess import prepare
-from adapters.vision.torch_classifier import TorchClassifier
-from benchmarks.patches import Patches
+from adapters.models.devices import pick_device
+from adapters.models.package import load_package
+from adapters.models.preprocess import prepare
+from adapters.models.torch_classifier import TorchClassifier
+from benchmarks.patches import PatchFiles
 
 BATCHES = (8, 16, 32, 64)
 GPU_BATCHES = (*BATCHES, 128, 256, 512)
@@ -33,7 +33,7 @@ class BareForward:
         """As the worker names it."""
         return self.classifier.device
 
-    def take(self, patches: Patches) -> dict[int, float]:
+    def take(self, patches: PatchFiles) -> dict[int, float]:
         """Choose the batch size with the most patches a second; returns what each size gave."""
         gpu = self._device.torch_device.type == "cuda"
         rates = {}
@@ -62,7 +62,7 @@ class BareForward:
         self._wait()
         return time.perf_counter() - began
 
-    def use(self, patches: Patches, size: int) -> None:
+    def use(self, patches: PatchFiles, size: int) -> None:
         """Put a batch of ``size`` patches on the device."""
         private = self.classifier
         with torch.inference_mode():

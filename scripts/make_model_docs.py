@@ -13,9 +13,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from adapters.vision.package import PackageSummary, list_packages
-from adapters.vision.package_format import Evaluation, ModelCard
-from adapters.vision.registry import architecture, architecture_names
+from adapters.models.package import PackageSummary, list_packages
+from adapters.models.package_format import Evaluation, ModelCard
+from adapters.models.registry import architecture, architecture_names
 
 PAGE = ROOT / "docs" / "models.md"
 CARDS = ROOT / "docs" / "cards"

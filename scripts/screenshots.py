@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from PIL import Image, ImageGrab
 
-from adapters.vision.image_files import ImageFileReader
+from adapters.imaging.decoder import ImageFileReader
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import (
     ClassifyImages,
@@ -49,11 +49,11 @@ from domain.values import (
 )
 from domain.verdict import OperatingPoint, decline, judge
 from tests.fakes.bus import FakeBrokerClient
+from ui.desktop.pump import Pump
 from ui.desktop.window import Window
-from ui.pump import Pump
-from ui.view_models.background import Threads
-from ui.view_models.session_vm import Desk
-from ui.view_models.settings_vm import Preferences
+from ui.presenters.background import Threads
+from ui.presenters.main_presenter import MainPresenter
+from ui.presenters.preferences import Preferences
 from ui.widgets.picture import PyramidPicture
 
 POINT = OperatingPoint(temperature=1.3, calibrated=True, threshold=0.46, band=(0.3, 0.62))
@@ -252,19 +252,19 @@ class Stage:
         self.window = Window(preferences, sample=lambda: None, disclaimer=SHORT_DISCLAIMER)
         background = Threads()
         reader = ImageFileReader()
-        self.desk = Desk(
+        self.presenter = MainPresenter(
             self.client, background, self.window, preferences, decode=lambda data: PyramidPicture(reader.decode(data))
         )
         pump = Pump(
             after=self.window.after,
             client=self.client,
             background=background,
-            handle=self.desk.handle,
-            tick=self.desk.tick,
+            handle=self.presenter.handle,
+            tick=self.presenter.tick,
         )
-        self.window.attach(self.desk, background=background, on_close=pump.stop)
+        self.window.attach(self.presenter, background=background, on_close=pump.stop)
         self.pump = pump
-        self.desk.start()
+        self.presenter.start()
         pump.start()
 
     def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
@@ -298,7 +298,7 @@ class Stage:
 
 def examples(folder: Path) -> list[Path]:
     """A few synthetic tissue images, for a machine without real ones."""
-    from adapters.vision.synthetic import slide_region
+    from adapters.imaging.synthetic import slide_region
 
     region = slide_region(um_per_px=UM_PER_PX)
     whole = folder / "biopsy 0412 – field A.png"
@@ -335,39 +335,39 @@ def scenes(stage: Stage, paths: list[Path]) -> Iterator[str]:
     if stage.scripted:
         stage.scripted.history.clear()
         remember(stage.scripted, paths)
-    stage.desk.open(paths)
-    stage.until(lambda: not stage.desk.worklist.busy and bool(stage.desk.worklist.ordered()))
-    largest = max(stage.desk.worklist.ordered(), key=lambda e: e.result.width_px if e.result else 0)
-    stage.desk.select(largest.key)
+    stage.presenter.open(paths)
+    stage.until(lambda: not stage.presenter.worklist.busy and bool(stage.presenter.worklist.ordered()))
+    largest = max(stage.presenter.worklist.ordered(), key=lambda e: e.result.width_px if e.result else 0)
+    stage.presenter.select(largest.key)
     said = "Suspicious for tumour, 97 per cent. Please have it reviewed by a pathologist. An aid, not a diagnosis."
     if stage.scripted:
         stage.scripted.event(UtteranceStarted(utterance_id="u", text=said, audible=True))
     stage.until(lambda: stage.window.viewer.image.viewport is not None)
     yield "region"
-    stage.desk.image.toggle_heat_map()
-    stage.desk.image.toggle_attention()
-    stage.desk.image.focus_region(1)
+    stage.presenter.image.toggle_heat_map()
+    stage.presenter.image.toggle_attention()
+    stage.presenter.image.focus_region(1)
     stage.until(lambda: any(overlay.kind == "attention" for overlay in stage.window.viewer.image._overlays))
     yield "grad-cam"
-    stage.desk.image.toggle_attention()
-    stage.desk.image.toggle_heat_map()
-    small = next((e for e in stage.desk.worklist.ordered() if e.result and e.result.patches == 1), None)
+    stage.presenter.image.toggle_attention()
+    stage.presenter.image.toggle_heat_map()
+    small = next((e for e in stage.presenter.worklist.ordered() if e.result and e.result.patches == 1), None)
     if small:
-        stage.desk.select(small.key)
+        stage.presenter.select(small.key)
         stage.until(lambda: stage.window.viewer.image.viewport is not None)
         yield "patch"
-    failed = next((e for e in stage.desk.worklist.ordered() if e.failure), None)
+    failed = next((e for e in stage.presenter.worklist.ordered() if e.failure), None)
     if failed:
-        stage.desk.select(failed.key)
+        stage.presenter.select(failed.key)
         yield "failure"
-    strange = next((e for e in stage.desk.worklist.ordered() if e.word and e.word.value == "out_of_domain"), None)
+    strange = next((e for e in stage.presenter.worklist.ordered() if e.word and e.word.value == "out_of_domain"), None)
     if strange:
-        stage.desk.select(strange.key)
+        stage.presenter.select(strange.key)
         stage.until(lambda: stage.window.viewer.image.viewport is not None)
         yield "out-of-domain"
     stage.window.sidebar.tabs._choose(1)
-    stage.until(lambda: bool(stage.desk.history.entries))
-    stage.desk.select(stage.desk.history.entries[0].key)
+    stage.until(lambda: bool(stage.presenter.history.entries))
+    stage.presenter.select(stage.presenter.history.entries[0].key)
     yield "history"
     stage.window.show_help()
     yield "help"

@@ -25,8 +25,8 @@ from domain.values import (
 )
 
 if TYPE_CHECKING:
-    from adapters.vision.appearance import Appearance
-    from adapters.vision.package_format import ModelCard, PackageConfig
+    from adapters.models.appearance import Appearance
+    from adapters.models.package_format import ModelCard, PackageConfig
 
 _numbers = itertools.count(1)
 
@@ -122,7 +122,7 @@ def an_answer(request: Envelope, *, probability: float = 0.9, heat_map: tuple[in
 
 
 def a_package_config(architecture: str = "resnet18", **changes: object) -> PackageConfig:
-    from adapters.vision.package_format import PackageConfig
+    from adapters.models.package_format import PackageConfig
 
     normalise = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     fields = {
@@ -138,7 +138,7 @@ def a_package_config(architecture: str = "resnet18", **changes: object) -> Packa
 
 def an_appearance(threshold: float = 1000.0) -> Appearance:
     """With the default threshold everything is familiar."""
-    from adapters.vision.appearance import FEATURES, Appearance
+    from adapters.models.appearance import FEATURES, Appearance
 
     width = len(FEATURES)
     unit = tuple(tuple(float(row == column) for column in range(width)) for row in range(width))
@@ -157,9 +157,9 @@ def tiny_package(
     """Write a package with random weights and no validation; imports torch (seconds), so only where it is needed."""
     import torch
 
-    from adapters.vision import registry
-    from adapters.vision.package_format import TrainingFacts
-    from adapters.vision.package_writer import write_package
+    from adapters.models import registry
+    from adapters.models.package_format import TrainingFacts
+    from adapters.models.package_writer import write_package
     from domain.verdict import OperatingPoint
 
     torch.manual_seed(seed)

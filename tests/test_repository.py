@@ -17,7 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from adapters.vision.package import list_packages
+from adapters.models.package import list_packages
 from domain import phrases
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -254,11 +254,11 @@ def test_the_tests_run_with_the_pinned_versions() -> None:
 VIOLATIONS = {
     "processes know no other process": ("services/broker/planted.py", "import services.speech"),
     "only the wiring of a process knows adapters": ("services/speech/planted.py", "import adapters.journal"),
-    "in the window, faces stand on widgets": ("ui/view_models/planted.py", "import ui.widgets"),
+    "in the window, faces stand on widgets": ("ui/presenters/planted.py", "import ui.widgets"),
     "the domain, handlers and view-models know no framework": ("domain/planted.py", "import PIL"),
     "ZeroMQ stays in the bus adapters": ("services/supervisor/planted.py", "import zmq"),
     "Torch stays in the vision adapters": ("ui/cli/planted.py", "import torch"),
-    "the window's toolkit stays in widgets": ("adapters/vision/planted.py", "import tkinter"),
+    "the window's toolkit stays in widgets": ("adapters/models/planted.py", "import tkinter"),
     "sound and speech libraries stay": ("services/runtime/planted.py", "import sounddevice"),
 }
 

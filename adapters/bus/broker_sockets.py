@@ -22,7 +22,7 @@ A_TURN: Final = 16
 SPEECH_PREFIX: Final = codec.speech_scope("")
 
 
-class Listener(Protocol):
+class TransportListener(Protocol):
     """Who acts on what arrives (the desk)."""
 
     def client_said(self, client: bytes, request: Envelope) -> None: ...
@@ -47,7 +47,7 @@ class BrokerSockets:
         self._source = source
         self._max = max_message_bytes
         self._claims: list[Claim] = []
-        self._handlers: dict[Socket, Callable[[Listener], None]] = {}
+        self._handlers: dict[Socket, Callable[[TransportListener], None]] = {}
         self._encoded: tuple[Envelope, list[Buffer]] | None = None
         self._poller = zmq.Poller()
         self._workers: dict[str, Socket] = {}
@@ -65,7 +65,7 @@ class BrokerSockets:
             self.close()
             raise
 
-    def turn(self, listener: Listener, timeout_s: float) -> None:
+    def turn(self, listener: TransportListener, timeout_s: float) -> None:
         """Wait at most ``timeout_s`` for messages and hand them to ``listener``."""
         for socket, _ in self._poller.poll(math.ceil(timeout_s * 1000)):
             self._handlers[socket](listener)
@@ -89,7 +89,7 @@ class BrokerSockets:
             if not socket.closed:
                 socket.close()
 
-    def _bound(self, kind: int, endpoint: str, handler: Callable[[Listener], None]) -> Socket:
+    def _bound(self, kind: int, endpoint: str, handler: Callable[[TransportListener], None]) -> Socket:
         socket = open_socket(kind, linger_ms=1000, max_message_bytes=self._max)
         self._watch(socket, handler)
         socket.setsockopt(zmq.SNDHWM, 10_000)
@@ -109,7 +109,7 @@ class BrokerSockets:
         connect(socket, endpoint)
         return socket
 
-    def _watch(self, socket: Socket, handler: Callable[[Listener], None]) -> None:
+    def _watch(self, socket: Socket, handler: Callable[[TransportListener], None]) -> None:
         self._handlers[socket] = handler
         self._poller.register(socket, zmq.POLLIN)
 
@@ -119,7 +119,7 @@ class BrokerSockets:
             self._encoded = (envelope, codec.encode(envelope))
         return self._encoded[1]
 
-    def _from_clients(self, listener: Listener) -> None:
+    def _from_clients(self, listener: TransportListener) -> None:
         for _ in range(A_TURN):
             message = receive_now(self._clients)
             if message is None:
@@ -133,7 +133,7 @@ class BrokerSockets:
                 continue
             listener.client_said(client, request)
 
-    def _from_bus(self, listener: Listener) -> None:
+    def _from_bus(self, listener: TransportListener) -> None:
         for _ in range(A_TURN):
             message = receive_now(self._published)
             if message is None:
@@ -148,7 +148,7 @@ class BrokerSockets:
                 topic = codec.topic(envelope.header.session, envelope.header.type)
                 send_now(self._events, [topic, *message[1:]])
 
-    def _from_subscribers(self, listener: Listener) -> None:
+    def _from_subscribers(self, listener: TransportListener) -> None:
         for _ in range(A_TURN):
             message = receive_now(self._events)
             if message is None:
@@ -158,7 +158,7 @@ class BrokerSockets:
                 self._subscribed(listener, scope, came=message[0][:1] == b"\x01")
 
     @staticmethod
-    def _subscribed(listener: Listener, scope: str, *, came: bool) -> None:
+    def _subscribed(listener: TransportListener, scope: str, *, came: bool) -> None:
         session = scope.removeprefix(SPEECH_PREFIX)
         if not codec.is_scope(session):
             return  # a subscription of somebody else's making; nothing is ever published under it
@@ -167,7 +167,7 @@ class BrokerSockets:
         elif came:
             listener.session_came(scope)
 
-    def _from_worker(self, endpoint: str, listener: Listener) -> None:
+    def _from_worker(self, endpoint: str, listener: TransportListener) -> None:
         for _ in range(A_TURN):
             frames = receive_now(self._workers[endpoint])
             if frames is None:
@@ -182,7 +182,7 @@ class BrokerSockets:
                 continue
             listener.worker_said(endpoint, envelope)
 
-    def _from_monitor(self, endpoint: str, monitor: Socket, listener: Listener) -> None:
+    def _from_monitor(self, endpoint: str, monitor: Socket, listener: TransportListener) -> None:
         for event in monitor_events(monitor):
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 listener.worker_connected(endpoint)

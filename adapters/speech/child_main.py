@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Protocol
 _BACKENDS = {"pyttsx3": "adapters.speech.pyttsx3_backend", "piper": "adapters.speech.piper_backend"}
 
 
-class Backend(Protocol):
+class RenderBackend(Protocol):
     """A speech library, as the child drives it."""
 
     def voices(self) -> Sequence[tuple[str, str, str]]:
@@ -32,7 +32,7 @@ class Backend(Protocol):
         ...
 
 
-def serve(backend: Backend, answers: BinaryIO, requests: queue.Queue[bytes]) -> None:
+def serve(backend: RenderBackend, answers: BinaryIO, requests: queue.Queue[bytes]) -> None:
     """Answer each request, for ever."""
     while True:
         request = json.loads(requests.get())
@@ -44,7 +44,7 @@ def serve(backend: Backend, answers: BinaryIO, requests: queue.Queue[bytes]) -> 
         answers.flush()
 
 
-def _answer(backend: Backend, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _answer(backend: RenderBackend, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     if request["do"] == "voices":
         return {"voices": list(backend.voices())}, b""
     samples, rate = backend.render(request["text"], request["voice"], request["rate_wpm"])
@@ -73,7 +73,7 @@ def main() -> None:
     answers = _private_stdout()
     requests: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
-    backend: Backend = importlib.import_module(_BACKENDS[sys.argv[1]]).build(sys.argv[2:])
+    backend: RenderBackend = importlib.import_module(_BACKENDS[sys.argv[1]]).build(sys.argv[2:])
     serve(backend, answers, requests)
 
 

@@ -13,7 +13,7 @@ from domain.ports import SpeechEngine
 
 
 @dataclass(frozen=True)
-class Entry:
+class EngineEntry:
     """How an engine is made, and why it cannot work here (None: it can)."""
 
     build: Callable[[], SpeechEngine]
@@ -25,12 +25,12 @@ class EngineRegistry:
 
     def __init__(self, voice_folders: Sequence[Path] = ()) -> None:
         self._entries = {
-            "pyttsx3": Entry(pyttsx3_engine.Pyttsx3Engine, pyttsx3_engine.why_not),
-            "espeak-ng": Entry(espeak_engine.EspeakEngine, espeak_engine.why_not),
-            "piper": Entry(
+            "pyttsx3": EngineEntry(pyttsx3_engine.Pyttsx3Engine, pyttsx3_engine.why_not),
+            "espeak-ng": EngineEntry(espeak_engine.EspeakEngine, espeak_engine.why_not),
+            "piper": EngineEntry(
                 lambda: piper_engine.PiperEngine(voice_folders), lambda: piper_engine.why_not(voice_folders)
             ),
-            "none": Entry(SilentEngine, lambda: None),
+            "none": EngineEntry(SilentEngine, lambda: None),
         }
 
     @property
@@ -46,7 +46,7 @@ class EngineRegistry:
         """Why ``name`` cannot work here, as far as one sees without trying; None when it can. Raises UnknownEngine."""
         return self._entry(name).why_not()
 
-    def _entry(self, name: str) -> Entry:
+    def _entry(self, name: str) -> EngineEntry:
         if name not in self._entries:
             raise UnknownEngine(name, self.names)
         return self._entries[name]

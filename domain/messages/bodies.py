@@ -26,7 +26,7 @@ Body = (
     | jobs.OpenJobsListed
     | workers.GreetWorker
     | workers.WorkerReady
-    | workers.WorkerBeat
+    | workers.WorkerHeartbeat
     | workers.WorkerFound
     | workers.WorkerLost
     | workers.ProcessStateChanged

@@ -13,9 +13,9 @@ from pydantic import Field
 from domain.messages.base import Message
 from domain.values import Value
 
-PROTOCOL_VERSION = "1.0"
+PROTOCOL_VERSION = "2.0"
 #: The first frame of every message. The major version must match; minor versions only add.
-PROTOCOL_TAG = b"histovox/1"
+PROTOCOL_TAG = b"histovox/2"
 
 Buffer = bytes | bytearray | memoryview
 

@@ -12,7 +12,7 @@ from domain.values import ModelIdentity, Value
 
 
 class GreetWorker(Message):
-    """Broker → worker, once a second. Answered by ``WorkerReady`` at once and ``WorkerBeat`` from then on."""
+    """Broker → worker, once a second. Answered by ``WorkerReady`` at once and ``WorkerHeartbeat`` from then on."""
 
 
 class WorkerReady(Message):
@@ -30,7 +30,7 @@ class WorkerReady(Message):
     """Jobs that the broker may have out with this worker at once."""
 
 
-class WorkerBeat(Message):
+class WorkerHeartbeat(Message):
     """Worker → broker, four times a second, from a thread of its own."""
 
     worker_id: str

@@ -12,9 +12,9 @@ from adapters.journal.sqlite_journal import SqliteJournal
 from adapters.system_clock import SystemClock
 from domain.errors import ConfigurationError
 from domain.messages.workers import ProcessState, ProcessStateChanged
-from services.broker.desk import Desk, Limits
 from services.broker.loop import serve
-from services.broker.post import SOURCE
+from services.broker.message_sender import SOURCE
+from services.broker.request_handler import Limits, RequestHandler
 from services.runtime import exit_codes, logs
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings, load_settings
@@ -43,7 +43,7 @@ def run(settings: Settings, life: Lifecycle) -> None:
         stack.callback(lock.release)
         journal = SqliteJournal(settings.journal_path, clock)
         stack.callback(journal.close)
-        wires = BrokerSockets(
+        transport = BrokerSockets(
             settings.jobs_endpoint,
             settings.publish_endpoint,
             settings.events_endpoint,
@@ -51,14 +51,14 @@ def run(settings: Settings, life: Lifecycle) -> None:
             max_message_bytes=settings.max_message_bytes,
             source=SOURCE,
         )
-        stack.callback(wires.close)
+        stack.callback(transport.close)
         limits = Limits(settings.max_item_bytes, settings.max_open_jobs, settings.max_open_bytes)
-        desk = Desk(journal, clock, wires, settings.classifier_endpoints, limits)
+        handler = RequestHandler(journal, clock, transport, settings.classifier_endpoints, limits)
         if journal.notice:
-            desk.note(ProcessStateChanged(process="broker", state=ProcessState.READY, reason=journal.notice))
-        log.info("%d unanswered jobs taken up", desk.open())
+            handler.note(ProcessStateChanged(process="broker", state=ProcessState.READY, reason=journal.notice))
+        log.info("%d unanswered jobs taken up", handler.open())
         life.ready(settings.jobs_endpoint)
-        serve(desk, wires, life.stop)
+        serve(handler, transport, life.stop)
 
 
 if __name__ == "__main__":

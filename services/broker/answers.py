@@ -19,7 +19,7 @@ from domain.messages.imaging import (
 from domain.ports import Journal
 from domain.values import ImageResult
 from services.broker.jobs import Job
-from services.broker.post import SOURCE
+from services.broker.message_sender import SOURCE
 
 
 def final(job: Job, body: Message, buffers: Sequence[Buffer] = ()) -> Envelope:

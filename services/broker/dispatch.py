@@ -19,12 +19,12 @@ from domain.messages.jobs import (
     JobRequeued,
     RequestRejected,
 )
-from domain.messages.workers import GreetWorker, WorkerBeat, WorkerFound, WorkerLost, WorkerReady
+from domain.messages.workers import GreetWorker, WorkerFound, WorkerHeartbeat, WorkerLost, WorkerReady
 from domain.ports import Clock, Journal
 from services.broker import answers
-from services.broker.fleet import LONGEST_FORWARD_S, Fleet, Seat
 from services.broker.jobs import Job, JobQueue, deadline_of
-from services.broker.post import EVERYBODY, SOURCE, Post
+from services.broker.message_sender import EVERYBODY, SOURCE, MessageSender
+from services.broker.worker_pool import LONGEST_FORWARD_S, WorkerPool, WorkerSlot
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ LossReason = Literal["disconnected", "frozen", "refused"]
 class Dispatcher:
     """Jobs to workers, answers to whom they concern. Single-threaded; every answer is journalled before it is sent."""
 
-    def __init__(self, journal: Journal, clock: Clock, post: Post, fleet: Fleet) -> None:
-        self.fleet = fleet
+    def __init__(self, journal: Journal, clock: Clock, sender: MessageSender, workers: WorkerPool) -> None:
+        self.workers = workers
         self.queue = JobQueue()
         self.jobs: dict[str, Job] = {}
         """All open jobs, waiting or leased."""
@@ -49,7 +49,7 @@ class Dispatcher:
         """Whether the status is another than the last reported."""
         self._journal = journal
         self._clock = clock
-        self._post = post
+        self._sender = sender
         self._greeted_at: float | None = None
         self._ticked_at = clock.monotonic()
         self._tidy_at: float | None = None
@@ -66,14 +66,14 @@ class Dispatcher:
     def take(self, request: Envelope, client: bytes) -> None:
         """Accept a new job. Raises HistovoxError when it is not taken up."""
         job = Job(request, waiters={(client, request.header.id): None})
-        if self.fleet.misses(job.model):
-            raise UnknownModel(job.model or "", self.fleet.model_names())
+        if self.workers.misses(job.model):
+            raise UnknownModel(job.model or "", self.workers.model_names())
         deadline_of(request)
         ahead = self.queue.ahead_of(job.priority)
         if not self._journal.accept(request):
             raise JournalFailed("The journal knows this job already, but not as open or answered.")
         self.jobs[job.id] = job
-        self._post.to_client(client, request.answer(JobAccepted(queued_before=ahead), source=SOURCE))
+        self._sender.to_client(client, request.answer(JobAccepted(queued_before=ahead), source=SOURCE))
         if not self._answer_from_journal(job):
             self.queue.add(job)
             self._lease_all()
@@ -83,64 +83,64 @@ class Dispatcher:
         """The same job was asked for again: its answer will go to this client too."""
         job.waiters[(client, request.header.id)] = None
         ahead = 0 if job.endpoint else self.queue.ahead_of(job.priority)
-        self._post.to_client(client, request.answer(JobAccepted(queued_before=ahead), source=SOURCE))
+        self._sender.to_client(client, request.answer(JobAccepted(queued_before=ahead), source=SOURCE))
 
     def cancel(self, job: Job) -> None:
         """End a job without an answer."""
         if job.endpoint:
-            self._call_off(job, job.endpoint)
+            self._cancel_lease(job, job.endpoint)
         self._finish(job, answers.final(job, JobCancelled(was_running=True)))
 
     # --- workers ---
 
     def worker_connected(self, endpoint: str) -> None:
         """Somebody listens at the endpoint: greet at once."""
-        self._greet(self.fleet.seats[endpoint])
+        self._greet(self.workers.slots[endpoint])
 
     def worker_disconnected(self, endpoint: str) -> None:
         """The connection broke: the process is gone, or its host."""
-        self._lose(self.fleet.seats[endpoint], "disconnected", "The classifier ended, or its host went away.")
+        self._lose(self.workers.slots[endpoint], "disconnected", "The classifier ended, or its host went away.")
 
     def worker_said(self, endpoint: str, envelope: Envelope) -> None:
         """A message of the worker at ``endpoint``."""
-        seat, body = self.fleet.seats[endpoint], envelope.body
-        if isinstance(body, WorkerBeat):
-            self._heard_beat(seat, body)
+        slot, body = self.workers.slots[endpoint], envelope.body
+        if isinstance(body, WorkerHeartbeat):
+            self._heard_beat(slot, body)
         elif isinstance(body, WorkerReady):
-            self._found(seat, body)
+            self._found(slot, body)
         elif isinstance(body, JobProgressed):
-            self._progressed(seat, envelope)
+            self._progressed(slot, envelope)
         elif isinstance(body, ImagesClassified | ImageExplained | JobFailed):
-            self._answered(seat, envelope)
+            self._answered(slot, envelope)
         elif isinstance(body, RequestRejected):
-            self._rejected(seat, envelope)
+            self._rejected(slot, envelope)
         else:
             log.warning("the worker at %s sent an unexpected %s", endpoint, envelope.header.type)
 
     def tick(self) -> None:
         """What time brings: greetings, deadlines, and workers that fell silent."""
         now = self._clock.monotonic()
-        self._forgive_own_absence(now)
+        self._reset_liveness(now)
         if self._greeted_at is None or now - self._greeted_at >= GREET_EVERY_S:
             self._greeted_at = now
-            for seat in self.fleet.seats.values():
-                self._greet(seat)
+            for slot in self.workers.slots.values():
+                self._greet(slot)
             for job in self.queue:
                 self._is_over(job)
-        for seat in self.fleet.seats.values():
-            if seat.is_silent(now):
-                self._lose(seat, "frozen", "The classifier stopped answering; its images go to another or wait.")
+        for slot in self.workers.slots.values():
+            if slot.is_silent(now):
+                self._lose(slot, "frozen", "The classifier stopped answering; its images go to another or wait.")
         if self._tidy_at is not None and now >= self._tidy_at and not self.jobs:
             self._tidy_up()
 
     # --- inside ---
 
-    def _forgive_own_absence(self, now: float) -> None:
+    def _reset_liveness(self, now: float) -> None:
         """Silence that nobody could hear, for the broker itself stood still, does not count against a worker."""
         absence, self._ticked_at = now - self._ticked_at, now
         if absence > ABSENCE_S:
-            for seat in self.fleet.seats.values():
-                seat.heard_at = now
+            for slot in self.workers.slots.values():
+                slot.heard_at = now
 
     def _tidy_up(self) -> None:
         self._tidy_at = None
@@ -149,58 +149,58 @@ class Dispatcher:
         except JournalFailed as error:
             log.error(error.message)
 
-    def _greet(self, seat: Seat) -> None:
-        self._post.to_worker(seat.endpoint, Envelope.of(GreetWorker(), source=SOURCE, session=EVERYBODY))
+    def _greet(self, slot: WorkerSlot) -> None:
+        self._sender.to_worker(slot.endpoint, Envelope.of(GreetWorker(), source=SOURCE, session=EVERYBODY))
 
-    def _heard_beat(self, seat: Seat, beat: WorkerBeat) -> None:
-        seat.beat(beat, self._clock.monotonic())
-        known = seat.worker is not None and seat.worker.worker_id == beat.worker_id
-        thawed = seat.state == "lost" and beat.forward_seconds <= LONGEST_FORWARD_S
-        if known and thawed and seat.worker:
-            self._found(seat, seat.worker)
+    def _heard_beat(self, slot: WorkerSlot, beat: WorkerHeartbeat) -> None:
+        slot.beat(beat, self._clock.monotonic())
+        known = slot.worker is not None and slot.worker.worker_id == beat.worker_id
+        thawed = slot.state == "lost" and beat.forward_seconds <= LONGEST_FORWARD_S
+        if known and thawed and slot.worker:
+            self._found(slot, slot.worker)
 
-    def _found(self, seat: Seat, worker: WorkerReady) -> None:
-        before = seat.worker
-        news = seat.state != "ready" or before != worker
-        if seat.jobs and before and before.worker_id != worker.worker_id:
-            self._lose(seat, "disconnected", "The classifier was started anew.")
-        seat.seat(worker, self._clock.monotonic())
+    def _found(self, slot: WorkerSlot, worker: WorkerReady) -> None:
+        before = slot.worker
+        news = slot.state != "ready" or before != worker
+        if slot.jobs and before and before.worker_id != worker.worker_id:
+            self._lose(slot, "disconnected", "The classifier was started anew.")
+        slot.mark_ready(worker, self._clock.monotonic())
         if not news:
             return
-        log.info("classifier %s is ready at %s on %s", worker.worker_id, seat.endpoint, worker.device)
-        self._publish(EVERYBODY, WorkerFound(endpoint=seat.endpoint, worker=worker))
+        log.info("classifier %s is ready at %s on %s", worker.worker_id, slot.endpoint, worker.device)
+        self._publish(EVERYBODY, WorkerFound(endpoint=slot.endpoint, worker=worker))
         self.changed = True
         self._fail_jobs_without_model()
         self._lease_all()
 
     def _fail_jobs_without_model(self) -> None:
         for job in self.queue:
-            if self.fleet.misses(job.model):
-                self._fail(job, UnknownModel(job.model or "", self.fleet.model_names()))
+            if self.workers.misses(job.model):
+                self._fail(job, UnknownModel(job.model or "", self.workers.model_names()))
 
-    def _lose(self, seat: Seat, reason: LossReason, message: str) -> None:
-        if seat.state != "ready":
+    def _lose(self, slot: WorkerSlot, reason: LossReason, message: str) -> None:
+        if slot.state != "ready":
             return
-        worker_id = seat.worker.worker_id if seat.worker else None
-        log.warning("lost the classifier at %s (%s)", seat.endpoint, reason)
-        seat.state, jobs = "lost", list(seat.jobs.values())
+        worker_id = slot.worker.worker_id if slot.worker else None
+        log.warning("lost the classifier at %s (%s)", slot.endpoint, reason)
+        slot.state, jobs = "lost", list(slot.jobs.values())
         self._publish(
-            EVERYBODY, WorkerLost(endpoint=seat.endpoint, worker_id=worker_id, reason=reason, message=message)
+            EVERYBODY, WorkerLost(endpoint=slot.endpoint, worker_id=worker_id, reason=reason, message=message)
         )
         for job in reversed(jobs):
             if reason == "frozen":
-                self._call_off(job, seat.endpoint)
-            self._requeue(job, f"the classifier at {seat.endpoint} was lost ({reason})", "worker_lost")
-        seat.jobs.clear()
+                self._cancel_lease(job, slot.endpoint)
+            self._requeue(job, f"the classifier at {slot.endpoint} was lost ({reason})", "worker_lost")
+        slot.jobs.clear()
         self.changed = True
         self._lease_all()
 
-    def _call_off(self, job: Job, endpoint: str) -> None:
+    def _cancel_lease(self, job: Job, endpoint: str) -> None:
         header = job.request.header
         cancel = Envelope.of(
             CancelJob(), source=SOURCE, session=header.session, jobid=header.jobid, attempt=job.attempt
         )
-        self._post.to_worker(endpoint, cancel)
+        self._sender.to_worker(endpoint, cancel)
 
     def _requeue(self, job: Job, reason: str, code: str) -> None:
         """Give the job to another worker, or give it up."""
@@ -211,21 +211,21 @@ class Dispatcher:
             self._finish(job, answers.final(job, JobFailed(code=code, message=message, fault="ours")))
             return
         requeued = JobRequeued(attempt=job.attempt, reason=reason)
-        self._post.publish(job.session, answers.final(job, requeued))
+        self._sender.publish(job.session, answers.final(job, requeued))
         self.queue.put_back(job)
 
     def _release(self, job: Job) -> None:
         if job.endpoint:
-            self.fleet.seats[job.endpoint].jobs.pop(job.id, None)
+            self.workers.slots[job.endpoint].jobs.pop(job.id, None)
             job.endpoint = None
 
     def _lease_all(self) -> None:
         """Lease waiting jobs while workers have credit."""
-        while job := self.queue.take(lambda job: self.fleet.least_busy(job) is not None):
+        while job := self.queue.take(lambda job: self.workers.least_busy(job) is not None):
             if self._is_over(job) or self._answer_from_journal(job):
                 continue
-            seat = self.fleet.least_busy(job)
-            if seat is None or not self._lease(job, seat):
+            slot = self.workers.least_busy(job)
+            if slot is None or not self._lease(job, slot):
                 self.queue.put_back(job)
                 return
 
@@ -237,9 +237,9 @@ class Dispatcher:
         self._finish(job, answers.final(job, failed))
         return True
 
-    def _lease(self, job: Job, seat: Seat) -> bool:
+    def _lease(self, job: Job, slot: WorkerSlot) -> bool:
         job.attempt += 1
-        if not self._post.to_worker(seat.endpoint, job.as_leased()):
+        if not self._sender.to_worker(slot.endpoint, job.as_leased()):
             # The monitor will say that the worker is gone; nothing was tried, so nothing counts.
             job.attempt -= 1
             return False
@@ -248,13 +248,13 @@ class Dispatcher:
         except JournalFailed as error:
             # Counted in memory at least; a full disk must not stop what needs no disk.
             log.error(error.message)
-        job.endpoint = seat.endpoint
-        seat.jobs[job.id] = job
-        seat.idle_since = None
+        job.endpoint = slot.endpoint
+        slot.jobs[job.id] = job
+        slot.idle_since = None
         return True
 
     def _answer_from_journal(self, job: Job) -> bool:
-        model = self.fleet.model_for(job.model)
+        model = self.workers.model_for(job.model)
         if job.looked_up or model is None:
             return False
         job.looked_up = True
@@ -268,55 +268,55 @@ class Dispatcher:
             self._finish(job, known)
         return known is not None
 
-    def _progressed(self, seat: Seat, envelope: Envelope) -> None:
+    def _progressed(self, slot: WorkerSlot, envelope: Envelope) -> None:
         job = self.jobs.get(envelope.header.jobid or "")
-        if job and _is_present(job, seat, envelope):
-            seat.idle_since = None
-            self._post.publish(job.session, answers.final(job, envelope.body))
+        if job and _is_present(job, slot, envelope):
+            slot.idle_since = None
+            self._sender.publish(job.session, answers.final(job, envelope.body))
 
-    def _answered(self, seat: Seat, envelope: Envelope) -> None:
+    def _answered(self, slot: WorkerSlot, envelope: Envelope) -> None:
         job_id, body = envelope.header.jobid or "", envelope.body
         job = self.jobs.get(job_id)
         if job is None:
             log.info("an answer to %s came late and is dropped", job_id)
         elif isinstance(body, JobFailed):
-            self._worker_failed(job, seat, envelope, body)
+            self._worker_failed(job, slot, envelope, body)
         else:
-            self._worker_answered(job, seat, envelope)
+            self._worker_answered(job, slot, envelope)
         self._lease_all()
 
-    def _worker_answered(self, job: Job, seat: Seat, envelope: Envelope) -> None:
+    def _worker_answered(self, job: Job, slot: WorkerSlot, envelope: Envelope) -> None:
         try:
             body = answers.completed(job, envelope.body)
         except MalformedFrame as error:
-            log.error("the worker at %s answered wrongly: %s", seat.endpoint, error.message)
-            if _is_present(job, seat, envelope):
+            log.error("the worker at %s answered wrongly: %s", slot.endpoint, error.message)
+            if _is_present(job, slot, envelope):
                 self._requeue(job, error.message, "bad_answer")
             return
-        if job.endpoint and job.endpoint != seat.endpoint:
-            self._call_off(job, job.endpoint)
+        if job.endpoint and job.endpoint != slot.endpoint:
+            self._cancel_lease(job, job.endpoint)
         self._finish(job, answers.final(job, body, envelope.buffers))
 
-    def _worker_failed(self, job: Job, seat: Seat, envelope: Envelope, failed: JobFailed) -> None:
-        if not _is_present(job, seat, envelope):
+    def _worker_failed(self, job: Job, slot: WorkerSlot, envelope: Envelope, failed: JobFailed) -> None:
+        if not _is_present(job, slot, envelope):
             return  # a failure of an attempt that was given up long ago
         if failed.retryable:
             self._requeue(job, failed.message, failed.code)
         else:
             self._finish(job, answers.final(job, failed))
 
-    def _rejected(self, seat: Seat, envelope: Envelope) -> None:
+    def _rejected(self, slot: WorkerSlot, envelope: Envelope) -> None:
         rejected = envelope.body
         assert isinstance(rejected, RequestRejected)
-        job = seat.jobs.get(envelope.header.jobid or "")
+        job = slot.jobs.get(envelope.header.jobid or "")
         if job:
             failed = JobFailed(code=rejected.code, message=rejected.message, fault=rejected.fault)
             self._finish(job, answers.final(job, failed))
             self._lease_all()
-        elif seat.state != "ready" and seat.refusal != rejected.message:
-            log.warning("the worker at %s refused us: %s", seat.endpoint, rejected.message)
-            seat.refusal = rejected.message
-            lost = WorkerLost(endpoint=seat.endpoint, worker_id=None, reason="refused", message=rejected.message)
+        elif slot.state != "ready" and slot.refusal != rejected.message:
+            log.warning("the worker at %s refused us: %s", slot.endpoint, rejected.message)
+            slot.refusal = rejected.message
+            lost = WorkerLost(endpoint=slot.endpoint, worker_id=None, reason="refused", message=rejected.message)
             self._publish(EVERYBODY, lost)
 
     def _fail(self, job: Job, error: HistovoxError) -> None:
@@ -339,13 +339,13 @@ class Dispatcher:
             return
         for client, request_id in job.waiters:
             mine = answer if request_id == answer.header.correlationid else answers.repeated(answer, request_id)
-            self._post.to_client(client, mine)
-        self._post.publish(job.session, answer)
+            self._sender.to_client(client, mine)
+        self._sender.publish(job.session, answer)
 
     def _publish(self, scope: str, body: Message) -> None:
-        self._post.publish(scope, Envelope.of(body, source=SOURCE, session=scope))
+        self._sender.publish(scope, Envelope.of(body, source=SOURCE, session=scope))
 
 
-def _is_present(job: Job, seat: Seat, envelope: Envelope) -> bool:
+def _is_present(job: Job, slot: WorkerSlot, envelope: Envelope) -> bool:
     """Whether the worker speaks of the attempt that is under way, not of one that was given up."""
-    return job.endpoint == seat.endpoint and job.attempt == envelope.header.attempt
+    return job.endpoint == slot.endpoint and job.attempt == envelope.header.attempt

@@ -147,7 +147,7 @@ def _inspect(
         patches = np.stack([canvas[top : top + side, left : left + side] for left, top in corners])
         shows = ~is_glass(patches)
         tissue.append(indices[shows])
-        familiar.append(classifier.looks_familiar(patches[shows]))
+        familiar.append(classifier.in_domain(patches[shows]))
     return np.concatenate(tissue), np.concatenate(familiar)
 
 

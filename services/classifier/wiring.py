@@ -11,12 +11,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from adapters.bus.worker_line import ZmqWorkerLine
+from adapters.imaging.decoder import ImageFileReader, resample
+from adapters.models.appearance import is_glass
+from adapters.models.devices import Device, pick_device, use_threads
+from adapters.models.package import default_model, identity_of, list_packages, load_package
+from adapters.models.torch_classifier import TorchClassifier
 from adapters.system_clock import SystemClock
-from adapters.vision.appearance import is_glass
-from adapters.vision.devices import Device, pick_device, use_threads
-from adapters.vision.image_files import ImageFileReader, resample
-from adapters.vision.package import default_model, identity_of, list_packages, load_package
-from adapters.vision.torch_classifier import TorchClassifier
 from domain.errors import UnknownModel
 from domain.messages.workers import WorkerReady
 from domain.values import ModelIdentity

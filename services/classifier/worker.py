@@ -10,7 +10,7 @@ from collections.abc import Callable
 from domain.errors import HistovoxError
 from domain.messages.envelope import Envelope
 from domain.messages.jobs import RequestRejected
-from domain.messages.workers import WorkerBeat
+from domain.messages.workers import WorkerHeartbeat
 from services.classifier.handlers import Needs, handle
 from services.classifier.inference import Inference
 
@@ -66,7 +66,7 @@ def work(needs: Needs, inference: Inference, worker_id: str, stop: threading.Eve
 
 def beat(needs: Needs, inference: Inference, worker_id: str) -> None:
     """Tell every broker that this worker lives, and how long its forward pass has taken so far."""
-    body = WorkerBeat(worker_id=worker_id, jobs_held=len(needs.jobs), forward_seconds=inference.forward_seconds)
+    body = WorkerHeartbeat(worker_id=worker_id, jobs_held=len(needs.jobs), forward_seconds=inference.forward_seconds)
     for peer in needs.peers.present(needs.clock.monotonic()):
         needs.line.send(peer, Envelope.of(body, source=needs.source, session="*"))
 

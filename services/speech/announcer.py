@@ -36,7 +36,7 @@ SAME_FAILURE_S = 10.0
 _WORTH_SAYING = (VerdictWord.TUMOUR, VerdictWord.UNCERTAIN)
 
 
-class Say(Protocol):
+class AnnounceCallback(Protocol):
     """The speaking queue."""
 
     def __call__(self, utterance: Utterance) -> None:
@@ -47,7 +47,7 @@ class Say(Protocol):
 class Announcer:
     """One session's news. One thread calls it, the main loop."""
 
-    def __init__(self, current: Current, say: Say, clock: Clock) -> None:
+    def __init__(self, current: Current, say: AnnounceCallback, clock: Clock) -> None:
         self._current = current
         self._say = say
         self._clock = clock

@@ -15,15 +15,15 @@ from domain.messages.base import Message
 from domain.messages.speech import ConfigureSpeech, Language, SetAnnouncements, SpeechConfigured, SpeechFailed, Voice
 from domain.ports import AudioPlayer
 from domain.values import Value
-from services.speech.backstage import Backstage
-from services.speech.rack import EngineRack
+from services.speech.background_executor import BackgroundExecutor
+from services.speech.engine_pool import EnginePool
 
 log = logging.getLogger(__name__)
 
 Announced = Literal["all", "suspicious", "summary", "none"]
 
 
-class Tell(Protocol):
+class PublishCallback(Protocol):
     """Publishes to the session."""
 
     def __call__(self, body: Message, *, correlation_id: str | None = None) -> None:
@@ -99,19 +99,19 @@ class Configurator:
     def __init__(
         self,
         current: Current,
-        rack: EngineRack,
+        pool: EnginePool,
         player: AudioPlayer,
-        backstage: Backstage,
-        tell: Tell,
+        executor: BackgroundExecutor,
+        tell: PublishCallback,
         *,
         save: Callable[[SpeechSettings], None],
         changed: Callable[[], None],
     ) -> None:
         """``changed`` is called after each change, before it is told."""
         self._current = current
-        self._rack = rack
+        self._pool = pool
         self._player = player
-        self._backstage = backstage
+        self._executor = executor
         self._tell = tell
         self._save = save
         self._changed = changed
@@ -120,7 +120,7 @@ class Configurator:
     def warm_up(self) -> None:
         """Load the engine so that the first sentence is quick; then tell the settings."""
         name = self._current.settings.engine
-        self._backstage.submit(lambda: self._rack.prepare(name), lambda prepared: self._warmed(*prepared))
+        self._executor.submit(lambda: self._pool.prepare(name), lambda prepared: self._warmed(*prepared))
 
     def _warmed(self, voices: tuple[Voice, ...], fault: HistovoxError | None) -> None:
         self._voices = voices
@@ -135,11 +135,11 @@ class Configurator:
             return
         assert wanted.engine is not None
         name = wanted.engine
-        if name not in self._rack.names:
-            self._refuse(UnknownEngine(name, self._rack.names), correlation_id)
+        if name not in self._pool.names:
+            self._refuse(UnknownEngine(name, self._pool.names), correlation_id)
             return
-        self._backstage.submit(
-            lambda: self._rack.prepare(name), lambda prepared: self._switch(wanted, *prepared, correlation_id)
+        self._executor.submit(
+            lambda: self._pool.prepare(name), lambda prepared: self._switch(wanted, *prepared, correlation_id)
         )
 
     def _switch(
@@ -183,12 +183,12 @@ class Configurator:
     def report(self, correlation_id: str | None = None) -> None:
         """Tell the settings in force."""
         settings = self._current.settings
-        unavailable = self._rack.unavailable()
+        unavailable = self._pool.unavailable()
         broken = {name for name, _ in unavailable}
         shown = settings.model_dump(exclude={"chosen_over"})
         body = SpeechConfigured(
             **shown,
-            engines=tuple(name for name in self._rack.names if name not in broken),
+            engines=tuple(name for name in self._pool.names if name not in broken),
             unavailable=unavailable,
             voices=self._voices,
             has_sound_device=self._player.has_device(),

@@ -13,9 +13,9 @@ from domain.errors import NoSoundDevice
 from domain.messages.speech import Language, SpeechFailed, UtteranceFinished, UtteranceStarted
 from domain.phrases import sentences
 from domain.ports import AudioPlayer, Clock, Pcm
-from services.speech.backstage import Backstage
-from services.speech.configuration import Current, Tell
-from services.speech.rack import SILENT, EngineRack, Manner, Rendering
+from services.speech.background_executor import BackgroundExecutor
+from services.speech.configuration import Current, PublishCallback
+from services.speech.engine_pool import SILENT, EnginePool, Rendering, RenderOptions
 
 #: More waiting than this is refused: nobody would listen to it.
 LONGEST_QUEUE = 50
@@ -71,18 +71,18 @@ class Speaker:
     def __init__(
         self,
         current: Current,
-        rack: EngineRack,
+        pool: EnginePool,
         player: AudioPlayer,
-        backstage: Backstage,
-        tell: Tell,
+        executor: BackgroundExecutor,
+        tell: PublishCallback,
         clock: Clock,
         post: Callable[[Callable[[], None]], None],
     ) -> None:
         """``post`` hands a call to the main loop, from any thread."""
         self._current = current
-        self._rack = rack
+        self._pool = pool
         self._player = player
-        self._backstage = backstage
+        self._executor = executor
         self._tell = tell
         self._clock = clock
         self._post = post
@@ -262,10 +262,10 @@ class Speaker:
             return
         self._asked.add(key)
         settings, generation = self._current.settings, self._generation
-        manner = Manner(settings.engine, settings.voice, settings.rate_wpm, utterance.language)
+        options = RenderOptions(settings.engine, settings.voice, settings.rate_wpm, utterance.language)
         text = utterance.sentences[sentence]
-        self._backstage.submit(
-            lambda: self._rack.render(text, manner, utterance.id),
+        self._executor.submit(
+            lambda: self._pool.render(text, options, utterance.id),
             lambda rendering: self._rendered(key, generation, rendering),
         )
 

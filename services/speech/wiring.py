@@ -15,11 +15,11 @@ from domain.errors import UnknownEngine
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings
 from services.speech.announcer import Announcer
-from services.speech.backstage import BackstageThread
+from services.speech.background_executor import BackgroundThread
 from services.speech.configuration import Configurator, Current, SettingsFile, SpeechSettings
+from services.speech.engine_pool import EnginePool
 from services.speech.handlers import SpeechHandlers
 from services.speech.loop import Inbox, run
-from services.speech.rack import EngineRack
 from services.speech.speaker import Speaker
 
 log = logging.getLogger(__name__)
@@ -60,13 +60,13 @@ def serve(settings: Settings, engine: str | None = None) -> None:
     with contextlib.ExitStack() as held:
         held.callback(lock.release)
         held.callback(line.close)
-        rack = held.enter_context(contextlib.closing(EngineRack(registry)))
+        pool = held.enter_context(contextlib.closing(EnginePool(registry)))
         inbox, clock, player = Inbox(), SystemClock(), SoundDevicePlayer()
-        backstage = held.enter_context(contextlib.closing(BackstageThread(inbox.post)))
-        speaker = Speaker(current, rack, player, backstage, line.publish, clock, inbox.post)
+        executor = held.enter_context(contextlib.closing(BackgroundThread(inbox.post)))
+        speaker = Speaker(current, pool, player, executor, line.publish, clock, inbox.post)
         announcer = Announcer(current, speaker.say, clock)
         configurator = Configurator(
-            current, rack, player, backstage, line.publish, save=file.save, changed=speaker.settings_changed
+            current, pool, player, executor, line.publish, save=file.save, changed=speaker.settings_changed
         )
         configurator.warm_up()
         life.ready(f"engine {current.settings.engine}")

@@ -11,8 +11,8 @@ from domain.messages.workers import ProcessState, ProcessStateChanged
 from domain.ports import Clock
 from services.runtime import exit_codes
 from services.supervisor.child import Child
+from services.supervisor.managed_process import ManagedProcess, Report, Spawn
 from services.supervisor.spec import ProcessSpec
-from services.supervisor.watched import Report, Spawn, Watched
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ class Supervisor:
         self._clock = clock
         self._wait = wait
         self._publish = publish
-        self._watched = {spec.name: Watched(spec, spawn, clock, self._changed) for spec in plan}
-        self._waiting = dict(self._watched)
+        self._managed = {spec.name: ManagedProcess(spec, spawn, clock, self._changed) for spec in plan}
+        self._waiting = dict(self._managed)
         self._began_at = clock.monotonic()
         self._turned_at = clock.monotonic()
 
@@ -51,77 +51,77 @@ class Supervisor:
         """One look at everything; an exit code when it is over."""
         self._start_those_whose_time_has_come()
         self._wait(self._children(), TURN_S)
-        self._forgive_own_absence()
-        for watched in self._watched.values():
-            watched.look()
+        self._reset_liveness()
+        for managed in self._managed.values():
+            managed.look()
         return self._verdict()
 
     def stop_all(self) -> None:
         """Ask, wait, kill: the faces and workers first, then those that must outlive them."""
         self._waiting.clear()
-        for watched in self._watched.values():
-            watched.stop_restarting()
+        for managed in self._managed.values():
+            managed.stop_restarting()
         for last in (False, True):
-            self._stop([watched for watched in self._watched.values() if watched.spec.stop_last is last])
+            self._stop([managed for managed in self._managed.values() if managed.spec.stop_last is last])
 
     def states(self) -> dict[str, ProcessState]:
         """The state of each process."""
-        return {name: watched.state for name, watched in self._watched.items()}
+        return {name: managed.state for name, managed in self._managed.items()}
 
     def _start_those_whose_time_has_come(self) -> None:
         waited = self._clock.monotonic() - self._began_at
-        for name, watched in list(self._waiting.items()):
-            settled = all(self._is_settled(other) for other in watched.spec.after)
-            if settled or waited >= watched.spec.after_s:
+        for name, managed in list(self._waiting.items()):
+            settled = all(self._is_settled(other) for other in managed.spec.after)
+            if settled or waited >= managed.spec.after_s:
                 del self._waiting[name]
-                watched.start()
+                managed.start()
 
     def _is_settled(self, name: str) -> bool:
-        other = self._watched.get(name)
+        other = self._managed.get(name)
         return other is None or (name not in self._waiting and other.state is not ProcessState.STARTING)
 
-    def _forgive_own_absence(self) -> None:
+    def _reset_liveness(self) -> None:
         now = self._clock.monotonic()
         absence, self._turned_at = now - self._turned_at, now
         if absence > ABSENCE_S:
-            for watched in self._watched.values():
-                watched.forgive(absence)
+            for managed in self._managed.values():
+                managed.forgive(absence)
 
     def _verdict(self) -> int | None:
-        for name, watched in self._watched.items():
-            over = name not in self._waiting and watched.ended
-            if over and (watched.spec.ends_all or watched.spec.essential):
-                return watched.exit_code if watched.exit_code is not None else exit_codes.FAILED
+        for name, managed in self._managed.items():
+            over = name not in self._waiting and managed.ended
+            if over and (managed.spec.ends_all or managed.spec.essential):
+                return managed.exit_code if managed.exit_code is not None else exit_codes.FAILED
         return None
 
-    def _stop(self, group: list[Watched]) -> None:
-        running = [watched for watched in group if watched.child]
-        for watched in running:
-            if watched.child:
-                watched.child.terminate()
+    def _stop(self, group: list[ManagedProcess]) -> None:
+        running = [managed for managed in group if managed.child]
+        for managed in running:
+            if managed.child:
+                managed.child.terminate()
         self._await_end(running, STOP_S)
-        for watched in running:
-            if watched.child:
-                log.warning("%s does not stop; killing it", watched.spec.name)
-                watched.child.kill()
+        for managed in running:
+            if managed.child:
+                log.warning("%s does not stop; killing it", managed.spec.name)
+                managed.child.kill()
         self._await_end(running, STOP_S)
 
-    def _await_end(self, running: list[Watched], timeout_s: float) -> None:
+    def _await_end(self, running: list[ManagedProcess], timeout_s: float) -> None:
         deadline = self._clock.monotonic() + timeout_s
-        while left := [watched for watched in running if watched.child]:
-            for watched in left:
-                if watched.child and (code := watched.child.exit_code()) is not None:
-                    watched.finished(code)
+        while left := [managed for managed in running if managed.child]:
+            for managed in left:
+                if managed.child and (code := managed.child.exit_code()) is not None:
+                    managed.finished(code)
             if self._clock.monotonic() >= deadline:
                 return
-            self._wait([watched.child for watched in left if watched.child], 0.05)
+            self._wait([managed.child for managed in left if managed.child], 0.05)
 
     def _children(self) -> list[Child]:
-        return [watched.child for watched in self._watched.values() if watched.child]
+        return [managed.child for managed in self._managed.values() if managed.child]
 
     def _changed(self, state: ProcessStateChanged) -> None:
         self._publish(state)
         if state.process == REMEMBERS and state.state is ProcessState.READY:
-            for name, watched in self._watched.items():
+            for name, managed in self._managed.items():
                 if name != REMEMBERS and name not in self._waiting:
-                    watched.report()
+                    managed.report()

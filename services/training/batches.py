@@ -16,7 +16,7 @@ from torch import Tensor
 
 from services.training.augment import augment
 from services.training.normalise import centre_crop
-from services.training.patches import Patches
+from services.training.patches import LabelledPatches
 from services.training.recipe import Recipe
 
 #: Pixels around a crop that scaling and shifting may bring into it.
@@ -24,7 +24,7 @@ MARGIN_PX = 16
 
 
 @dataclass(frozen=True)
-class Batch:
+class AugmentedBatch:
     """One step's patches: ``pixels`` n×3×S×S uint8, augmented and not cropped yet; ``places`` (n,) in the set."""
 
     pixels: Tensor
@@ -45,32 +45,32 @@ def steps_per_epoch(patches: int, batch_size: int) -> int:
 
 
 def epoch_batches(
-    patches: Patches,
+    patches: LabelledPatches,
     recipe: Recipe,
     epoch: int,
     *,
     first_step: int = 0,
     share: Share | None = None,
     workers: int = 1,
-) -> Iterator[Batch]:
+) -> Iterator[AugmentedBatch]:
     """The batches of ``epoch`` (counted from 0) from ``first_step`` on; ``workers`` threads augment ahead of use."""
     share = share or Share()
     order = torch.randperm(len(patches), generator=_generator(recipe.seed, epoch))
     steps = range(first_step, steps_per_epoch(len(patches), recipe.batch_size))
 
-    def make(step: int) -> Batch:
+    def make(step: int) -> AugmentedBatch:
         whole = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
         chosen = whole[share.rank :: share.world]
         pixels = centre_crop(patches.read(chosen.tolist()), recipe.crop_at(epoch) + MARGIN_PX)
-        return Batch(augment(pixels, recipe, _generator(recipe.seed, epoch, step, share.rank)), chosen)
+        return AugmentedBatch(augment(pixels, recipe, _generator(recipe.seed, epoch, step, share.rank)), chosen)
 
     yield from _ahead(make, steps, workers)
 
 
-def _ahead(make: Callable[[int], Batch], steps: range, workers: int) -> Iterator[Batch]:
+def _ahead(make: Callable[[int], AugmentedBatch], steps: range, workers: int) -> Iterator[AugmentedBatch]:
     """Yield ``make(step)`` in order while a few more are being made."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="augment")
-    waiting: deque[Future[Batch]] = deque()
+    waiting: deque[Future[AugmentedBatch]] = deque()
     try:
         for step in steps:
             waiting.append(pool.submit(make, step))

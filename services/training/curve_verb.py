@@ -26,13 +26,13 @@ from services.training.learning_curve import CurvePoint, draw_learning_curve, fi
 from services.training.loop import predict, train
 from services.training.metrics import ScoredPatches, intervals
 from services.training.parser import flags_of
-from services.training.patches import Chosen, Patches
+from services.training.patches import LabelledPatches, PatchSubset
 from services.training.progress import TrainingProgress
 from services.training.recipe import Phase, Recipe, load_recipe
 from services.training.run import Run
 from services.training.run_folder import RECIPE, RunFolder
 from services.training.splits import at_random
-from services.training.train_verb import Material, read_material, require_shareable, setting_of
+from services.training.train_verb import TrainingData, read_material, require_shareable, setting_of
 from services.training.wiring import networks
 
 RANDOM_SHARE = 0.1
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         tests = ((split.held_out, split.protocol), (random_test, RANDOM))
         rows: list[dict[str, Any]] = []
         for share in shares:
-            patches = Chosen(split.training, pool[: max(2, round(share * len(pool)))])
+            patches = PatchSubset(split.training, pool[: max(2, round(share * len(pool)))])
             folder = RunFolder(options.out / f"{share.numerator}-of-{share.denominator}")
             stretched = _stretched(recipe, len(patches))
             made_of = {"recipe": stretched.model_dump(mode="json"), "data": material.digest, "patches": len(patches)}
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def _require_new_weights(recipe: Recipe, training: Patches) -> None:
+def _require_new_weights(recipe: Recipe, training: LabelledPatches) -> None:
     """What has seen these patches already does not show what so many of them teach. Raises BadRecipe."""
     for source in (recipe.start, *recipe.teacher):
         if networks.origin_of(source).is_of(training):
@@ -90,14 +90,14 @@ def _require_new_weights(recipe: Recipe, training: Patches) -> None:
             )
 
 
-def _kept_aside(training: Patches, seed: int) -> tuple[Chosen, list[int]]:
+def _kept_aside(training: LabelledPatches, seed: int) -> tuple[PatchSubset, list[int]]:
     """A tenth of each class to measure on, and the places of all others in random order. Raises BadTrainingData."""
     labels = training.labels.numpy()
     if min(np.bincount(labels, minlength=2)) < 2:
         raise BadTrainingData("A learning curve needs at least two normal and two tumour patches to train on.")
     held = at_random(labels, RANDOM_SHARE, np.random.default_rng(seed))
     order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed)).tolist()
-    return Chosen(training, np.flatnonzero(held).tolist()), [place for place in order if not held[place]]
+    return PatchSubset(training, np.flatnonzero(held).tolist()), [place for place in order if not held[place]]
 
 
 def _measured(folder: RunFolder, made_of: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -119,8 +119,8 @@ def _measured(folder: RunFolder, made_of: dict[str, Any]) -> list[dict[str, Any]
 
 def _trained(
     recipe: Recipe,
-    patches: Patches,
-    material: Material,
+    patches: LabelledPatches,
+    material: TrainingData,
     folder: RunFolder,
     fabric: Fabric,
     progress: TrainingProgress,
@@ -143,7 +143,7 @@ def _stretched(recipe: Recipe, patches: int) -> Recipe:
     return recipe.model_copy(update={"phases": phases, "select": "last", "patience": 0})
 
 
-def _point(margins: Tensor, test: Patches, n_patches: int, protocol: str) -> dict[str, Any]:
+def _point(margins: Tensor, test: LabelledPatches, n_patches: int, protocol: str) -> dict[str, Any]:
     scored = ScoredPatches(margins, test.labels)
     measures, spread = scored.measures(), intervals(scored, test.groups, 1000, 0)
     return {

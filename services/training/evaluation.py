@@ -21,7 +21,7 @@ from services.training.calibration import (
 )
 from services.training.metrics import ScoredPatches, intervals
 from services.training.protocol import interval_method, protocol
-from services.training.report import AllPatches, AtHalf, Cells, Interval, Report, Reporting
+from services.training.report import AllPatches, AtHalf, Cells, EvaluationReport, Interval, Reporting
 
 RANKING = ("auc", "average_precision")
 AT_HALF = ("accuracy", "sensitivity", "specificity", "f1")
@@ -90,7 +90,7 @@ def evaluate(
     subject: Subject | None = None,
     draws: int = 1000,
     seed: int = 0,
-) -> Report:
+) -> EvaluationReport:
     """Measure margins (N,) against labels (N,) on the patches that may be reported (see ``reported``).
 
     Nothing is chosen here. ``groups`` names the slide or patient of each patch where they are known.
@@ -113,7 +113,7 @@ def evaluate(
         n_groups=None if slides is None else len(set(slides)),
     )
     classes = {"normal": int((~scored.tumour).sum()), "tumour": int(scored.tumour.sum())}
-    return Report(
+    return EvaluationReport(
         n=len(scored),
         **figures,
         threshold=operating_point.threshold,

@@ -16,10 +16,10 @@ from domain.errors import BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.evaluation import Subject, evaluate, reported
 from services.training.hardware import hardware_of, make_fabric, require_one_process
-from services.training.patches import Chosen, Patches
+from services.training.patches import LabelledPatches, PatchSubset
 from services.training.progress import TrainingProgress
 from services.training.provenance import Origin
-from services.training.reading import Opened, available_splits, open_images, open_split, require_both_classes
+from services.training.reading import Dataset, available_splits, open_images, open_split, require_both_classes
 from services.training.report_html import Extras, html_report
 from services.training.robustness import robustness
 from services.training.run_folder import RunFolder
@@ -33,7 +33,7 @@ from services.training.wiring.measuring import Protocol
 class Given:
     """The labelled patches of one command."""
 
-    patches: Patches
+    patches: LabelledPatches
     name: str
     """For a person: the folder, and the split where it has several."""
     found: dict[str, Any]
@@ -70,7 +70,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         shifts = []
         if options.robustness:
             mask = reported(given.patches.ids, card.calibration_ids, card.chose_before)
-            kept = Chosen(given.patches, torch.nonzero(mask).flatten().tolist())
+            kept = PatchSubset(given.patches, torch.nonzero(mask).flatten().tolist())
             told = progress.counting_shifts()
             shifts = robustness(score, kept, card.operating_point, limit=options.shifted, views=views, progress=told)
             folder.write_json("robustness.json", [row.model_dump(mode="json") for row in shifts])
@@ -129,7 +129,7 @@ def given_patches(
     return Given(patches, name, opened.report.as_json(), lines)
 
 
-def _unseen(patches: Patches, name: str, origin: Origin) -> tuple[Patches, str]:
+def _unseen(patches: LabelledPatches, name: str, origin: Origin) -> tuple[LabelledPatches, str]:
     """The patches that did not train the model, as far as its card tells, and how to call them."""
     if origin.is_of(patches):
         return patches, f"{name}: the very patches that the model was trained on, so the figures are too good"
@@ -137,7 +137,7 @@ def _unseen(patches: Patches, name: str, origin: Origin) -> tuple[Patches, str]:
     return (made.held_out, f"{name}: {made.protocol}") if made else (patches, name)
 
 
-def _open(options: argparse.Namespace, progress: TrainingProgress, usual: Sequence[str]) -> tuple[Opened, str]:
+def _open(options: argparse.Namespace, progress: TrainingProgress, usual: Sequence[str]) -> tuple[Dataset, str]:
     cache, told = networks.cache_dir(), progress.reading
     images = getattr(options, "images", None)
     if images is not None or getattr(options, "labels", None) is not None:

@@ -17,7 +17,7 @@ from services.training.batches import Share, epoch_batches
 from services.training.curves import draw_curves
 from services.training.metrics import area_under_roc
 from services.training.normalise import shown
-from services.training.patches import Patches
+from services.training.patches import LabelledPatches
 from services.training.recipe import Recipe
 from services.training.run import Run
 from services.training.run_folder import BEST, BEST_BEFORE, CURVES, RunFolder
@@ -39,8 +39,8 @@ class Training:
 
     fabric: Fabric
     folder: RunFolder
-    training: Patches
-    tuning: Patches
+    training: LabelledPatches
+    tuning: LabelledPatches
     """Chooses the epoch that is kept and says when to stop; nothing that is reported rests on it."""
     progress: Progress
     taught: Tensor | None = None
@@ -134,7 +134,9 @@ def margins_of(logits: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, patches: Patches, fabric: Fabric, recipe: Recipe, batch_size: int = 128) -> Tensor:
+def predict(
+    network: nn.Module, patches: LabelledPatches, fabric: Fabric, recipe: Recipe, batch_size: int = 128
+) -> Tensor:
     """The margin of each patch from the view that ``recipe`` ends with, (N,) float32 on the CPU; in the run's own
     precision."""
     network.eval()

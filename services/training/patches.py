@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Patches(Protocol):
+class LabelledPatches(Protocol):
     """Labelled patches of one split, decoded when they are asked for: 220,025 of them cost no more memory than ten.
 
     The fake in the tests (``tests/fakes/patches.py``) and every reader pass the same contract tests.
@@ -42,10 +42,10 @@ class Patches(Protocol):
         """
 
 
-class Chosen:
+class PatchSubset:
     """Some patches of a set, in an order of their own; nothing is copied."""
 
-    def __init__(self, patches: Patches, indices: Sequence[int]) -> None:
+    def __init__(self, patches: LabelledPatches, indices: Sequence[int]) -> None:
         self._patches = patches
         self._indices = [int(index) for index in indices]
         self.ids = tuple(patches.ids[index] for index in self._indices)

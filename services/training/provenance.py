@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.errors import BadTrainingData
-from services.training.patches import Patches
+from services.training.patches import LabelledPatches
 from services.training.recipe import Recipe
 from services.training.splits import Split, split
 
@@ -16,13 +16,13 @@ from services.training.splits import Split, split
 PARTING = ("held_out_share", "seed", "groups")
 
 
-def training_digest(patches: Patches) -> str:
+def training_digest(patches: LabelledPatches) -> str:
     """SHA-256 of the names and labels of training patches, in their order: a card and a checkpoint keep it."""
     text = "\n".join(f"{name},{label}" for name, label in zip(patches.ids, patches.labels.tolist(), strict=True))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def parted(patches: Patches, recipe: Recipe) -> Split:
+def parted(patches: LabelledPatches, recipe: Recipe) -> Split:
     """The split that ``recipe`` makes of data without a ``valid`` split. Raises BadTrainingData."""
     return split(patches, held_out_share=recipe.held_out_share, seed=recipe.seed, groups=recipe.groups)
 
@@ -37,11 +37,11 @@ class Origin:
     chose: tuple[str, ...] = ()
     """Digests of the sets whose calibration half chose its epoch or its operating point."""
 
-    def is_of(self, patches: Patches) -> bool:
+    def is_of(self, patches: LabelledPatches) -> bool:
         """Whether these are its training patches."""
         return self.digest != "" and training_digest(patches) == self.digest
 
-    def split_of(self, patches: Patches) -> Split | None:
+    def split_of(self, patches: LabelledPatches) -> Split | None:
         """How these patches were parted for it; None where it was not trained on a part of them, or nobody knows."""
         if not self.digest or not all(name in self.recipe for name in PARTING):
             return None

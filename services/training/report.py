@@ -54,7 +54,7 @@ class Reporting(Value):
     """Slides or patients among the reported patches, where they are known."""
 
 
-class Report(Value):
+class EvaluationReport(Value):
     """``metrics.json``. A figure that is not defined on the patches at hand is null; the protocol says why."""
 
     n: int
@@ -115,7 +115,7 @@ class Report(Value):
         return self.model_dump_json(indent=2) + "\n"
 
 
-def card_figures(report: Report) -> dict[str, Any]:
+def card_figures(report: EvaluationReport) -> dict[str, Any]:
     """The report as the fields of a model card's ``Evaluation``.
 
     Raises:

@@ -21,8 +21,8 @@ from services.training import report_figures
 from services.training.calibration import in_calibration_half
 from services.training.learning_curve import LearningCurve, draw_learning_curve
 from services.training.metrics import ScoredPatches
-from services.training.patches import Patches
-from services.training.report import Report
+from services.training.patches import LabelledPatches
+from services.training.report import EvaluationReport
 from services.training.robustness import ShiftedFigures
 
 ASSETS = Path(__file__).parent / "assets"
@@ -71,7 +71,9 @@ class Extras:
     """Lines about the data or the run, for a person."""
 
 
-def html_report(report: Report, margins: Tensor, patches: Patches, *, title: str, extras: Extras | None = None) -> str:
+def html_report(
+    report: EvaluationReport, margins: Tensor, patches: LabelledPatches, *, title: str, extras: Extras | None = None
+) -> str:
     """The report as HTML text.
 
     ``margins`` (N,) and ``patches`` are those that were given to ``evaluate``, calibration half included; the figures
@@ -112,7 +114,7 @@ def html_report(report: Report, margins: Tensor, patches: Patches, *, title: str
     )
 
 
-def summary(report: Report) -> str:
+def summary(report: EvaluationReport) -> str:
     """What a person should remember, in a sentence or two."""
     sentences = []
     if report.sensitivity is not None and report.specificity is not None:
@@ -134,7 +136,7 @@ def summary(report: Report) -> str:
     return " ".join(sentences) or "There is nothing to report on."
 
 
-def _figures(scored: ScoredPatches, report: Report) -> dict[str, Markup]:
+def _figures(scored: ScoredPatches, report: EvaluationReport) -> dict[str, Markup]:
     drawn = {}
     if report.auc is not None:
         drawn["roc"] = report_figures.roc(scored)
@@ -145,7 +147,7 @@ def _figures(scored: ScoredPatches, report: Report) -> dict[str, Markup]:
     return drawn
 
 
-def _worst(patches: Patches, kept: Sequence[int], scored: ScoredPatches, *, missed: bool) -> list[Error]:
+def _worst(patches: LabelledPatches, kept: Sequence[int], scored: ScoredPatches, *, missed: bool) -> list[Error]:
     """The most confident errors of one kind, the worst first."""
     wrong = (scored.tumour & ~scored.called) if missed else (~scored.tumour & scored.called)
     places = sorted(wrong.nonzero()[0].tolist(), key=lambda place: scored.probabilities[place], reverse=not missed)

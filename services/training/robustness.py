@@ -18,14 +18,14 @@ from domain.values import Value
 from domain.verdict import OperatingPoint
 from services.training.augment import HED_FROM_RGB, RGB_FROM_HED, recompressed_once
 from services.training.metrics import ScoredPatches
-from services.training.patches import Chosen, Patches
+from services.training.patches import LabelledPatches, PatchSubset
 from services.training.scoring import score_all
 from services.training.views import Score, Views
 
 #: Changes patches, n×3×P×P uint8 to the same.
 Shift = Callable[[Tensor], Tensor]
 #: Told which shift, and how many of how many patches are scored.
-Told = Callable[[str, int, int], None]
+ShiftProgressCallback = Callable[[str, int, int], None]
 
 
 class ShiftedFigures(Value):
@@ -41,13 +41,13 @@ class ShiftedFigures(Value):
 
 def robustness(
     score: Score,
-    patches: Patches,
+    patches: LabelledPatches,
     operating_point: OperatingPoint,
     *,
     limit: int | None = None,
     views: Views = 1,
     batch_size: int = 64,
-    progress: Told | None = None,
+    progress: ShiftProgressCallback | None = None,
 ) -> list[ShiftedFigures]:
     """Figures on the patches as they are and on every shifted copy of them, one row each.
 
@@ -72,14 +72,14 @@ def figures(name: str, margins: Tensor, labels: Tensor, operating_point: Operati
     return ShiftedFigures(name=name, n=len(labels), **defined)
 
 
-def sample(patches: Patches, limit: int | None) -> Chosen:
+def sample(patches: LabelledPatches, limit: int | None) -> PatchSubset:
     """``limit`` of the patches in their order, chosen by id alone; all where there are no more."""
     indices: Sequence[int] = range(len(patches))
     if limit is not None and limit < len(patches):
         # Salted, so that the choice has nothing to do with the halves, which rest on the bare id.
         by_lot = sorted(indices, key=lambda index: hashlib.sha256(f"sample {patches.ids[index]}".encode()).digest())
         indices = sorted(by_lot[:limit])
-    return Chosen(patches, indices)
+    return PatchSubset(patches, indices)
 
 
 def recompressed(quality: int) -> Shift:
@@ -151,8 +151,8 @@ SHIFTS: dict[str, Shift] = {
 }
 
 
-class _Shifted(Chosen):
-    def __init__(self, patches: Patches, shift: Shift) -> None:
+class _Shifted(PatchSubset):
+    def __init__(self, patches: LabelledPatches, shift: Shift) -> None:
         super().__init__(patches, range(len(patches)))
         self._shift = shift
 
@@ -160,7 +160,7 @@ class _Shifted(Chosen):
         return self._shift(super().read(indices))
 
 
-def _named(progress: Told, name: str) -> Callable[[int, int], None]:
+def _named(progress: ShiftProgressCallback, name: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(name, done, total)
 
 

@@ -9,16 +9,20 @@ import torch
 from torch import Tensor
 
 from domain.errors import BadModelPackage
-from services.training.patches import Patches
+from services.training.patches import LabelledPatches
 from services.training.views import Score, Views, margins_of_views
 
 #: Told how many of how many patches are scored.
-Told = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 @torch.inference_mode()
 def score_all(
-    score: Score, patches: Patches, views: Views = 1, batch_size: int = 64, progress: Told | None = None
+    score: Score,
+    patches: LabelledPatches,
+    views: Views = 1,
+    batch_size: int = 64,
+    progress: ProgressCallback | None = None,
 ) -> Tensor:
     """The margin of every patch, (N,) float32 on the CPU, in the order of ``patches``.
 
@@ -48,7 +52,7 @@ def score_all(
     return margins
 
 
-def _batches(patches: Patches, batch_size: int) -> Iterator[tuple[int, Tensor]]:
+def _batches(patches: LabelledPatches, batch_size: int) -> Iterator[tuple[int, Tensor]]:
     """(first index, pixels) of each batch; the next is read while the network is busy with this one."""
     starts = range(0, len(patches), batch_size)
     if not starts:

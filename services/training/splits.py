@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.errors import BadTrainingData
-from services.training.patches import Chosen, Patches
+from services.training.patches import LabelledPatches, PatchSubset
 
 Groups = Literal["auto", "require", "ignore"]
 
@@ -39,13 +39,13 @@ class Fingerprinted(Protocol):
 class Split:
     """Two sets without a patch in common."""
 
-    training: Chosen
-    held_out: Chosen
+    training: PatchSubset
+    held_out: PatchSubset
     protocol: str
     """How they were parted: stands beside every figure."""
 
 
-def split(patches: Patches, *, held_out_share: float, seed: int, groups: Groups = "auto") -> Split:
+def split(patches: LabelledPatches, *, held_out_share: float, seed: int, groups: Groups = "auto") -> Split:
     """Hold out about ``held_out_share`` of each class, and whole slides or patients where they are known.
 
     ``groups``: ``require`` refuses patches whose slides are unknown, ``ignore`` parts them at random all the same.
@@ -71,11 +71,13 @@ def split(patches: Patches, *, held_out_share: float, seed: int, groups: Groups 
         count = len(set(member[held].tolist()))
         protocol = f"split by slide or patient: {count:,} of {len(names):,} are held out, and none is on both sides"
     return Split(
-        Chosen(patches, np.flatnonzero(~held).tolist()), Chosen(patches, np.flatnonzero(held).tolist()), protocol
+        PatchSubset(patches, np.flatnonzero(~held).tolist()),
+        PatchSubset(patches, np.flatnonzero(held).tolist()),
+        protocol,
     )
 
 
-def given(training: Patches, held_out: Patches, *, groups: Groups = "auto") -> Split:
+def given(training: LabelledPatches, held_out: LabelledPatches, *, groups: Groups = "auto") -> Split:
     """The folder's own split, with what speaks against it: slides or pixels that are on both sides.
 
     Raises:
@@ -94,7 +96,7 @@ def given(training: Patches, held_out: Patches, *, groups: Groups = "auto") -> S
             *_about_twins(training, held_out),
         ]
     )
-    return Split(Chosen(training, range(len(training))), Chosen(held_out, range(len(held_out))), protocol)
+    return Split(PatchSubset(training, range(len(training))), PatchSubset(held_out, range(len(held_out))), protocol)
 
 
 def _about_slides(training: tuple[str, ...] | None, held_out: tuple[str, ...] | None, groups: Groups) -> list[str]:
@@ -117,7 +119,7 @@ def _about_slides(training: tuple[str, ...] | None, held_out: tuple[str, ...] | 
     return [f"but some slides or patients are on both sides ({len(shared):,}: {listed}), so the figures are too good"]
 
 
-def _about_twins(training: Patches, held_out: Patches) -> list[str]:
+def _about_twins(training: LabelledPatches, held_out: LabelledPatches) -> list[str]:
     """Patches with the same pixels in both sets."""
     if not (isinstance(training, Fingerprinted) and isinstance(held_out, Fingerprinted)):
         return []

@@ -18,10 +18,10 @@ from services.training.calibration import calibration_ids_digest, in_calibration
 from services.training.hardware import describe, hardware_of, make_fabric, part
 from services.training.loop import Training, train
 from services.training.parser import flags_of
-from services.training.patches import Chosen, Patches
+from services.training.patches import LabelledPatches, PatchSubset
 from services.training.progress import TrainingProgress
 from services.training.provenance import PARTING, parted, training_digest
-from services.training.reading import Opened, available_splits, open_split, require_both_classes
+from services.training.reading import Dataset, available_splits, open_split, require_both_classes
 from services.training.recipe import Recipe, load_recipe
 from services.training.report_html import Extras, html_report
 from services.training.run import Run
@@ -32,7 +32,7 @@ from services.training.wiring.measuring import Protocol
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """What a run trains on and is measured with, and what reading it found."""
 
     split: Split
@@ -98,8 +98,8 @@ def require_shareable(recipe: Recipe, fabric: Fabric) -> None:
 def setting_of(
     options: argparse.Namespace,
     run: Run,
-    training: Patches,
-    material: Material,
+    training: LabelledPatches,
+    material: TrainingData,
     folder: RunFolder,
     fabric: Fabric,
     progress: TrainingProgress,
@@ -122,7 +122,7 @@ def setting_of(
 def package_it(
     kept: nn.Module,
     options: argparse.Namespace,
-    material: Material,
+    material: TrainingData,
     folder: RunFolder,
     provenance: packaging.Provenance,
     name: str,
@@ -153,7 +153,7 @@ def package_it(
     progress.say(f"The package is {where}. Use it: histovox classify --model {name} IMAGE")
 
 
-def read_material(options: argparse.Namespace, recipe: Recipe, progress: TrainingProgress) -> Material:
+def read_material(options: argparse.Namespace, recipe: Recipe, progress: TrainingProgress) -> TrainingData:
     """The data, split into training and held-out patches; what was left out is said. Raises BadTrainingData."""
     splits = available_splits(options.data)
     training = opened(options, "train", progress)
@@ -169,10 +169,10 @@ def read_material(options: argparse.Namespace, recipe: Recipe, progress: Trainin
     for half, what in halves(chosen.held_out):
         require_both_classes(half, what)
     progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
-    return Material(chosen, reports)
+    return TrainingData(chosen, reports)
 
 
-def require_unseen(recipe: Recipe, patches: Patches, chosen: Split) -> None:
+def require_unseen(recipe: Recipe, patches: LabelledPatches, chosen: Split) -> None:
     """What the weights start or learn from must have seen nothing that is held out of ``patches`` now.
 
     Raises: BadRecipe, BadModelPackage.
@@ -193,7 +193,7 @@ def require_unseen(recipe: Recipe, patches: Patches, chosen: Split) -> None:
             )
 
 
-def opened(options: argparse.Namespace, name: str, progress: TrainingProgress) -> Opened:
+def opened(options: argparse.Namespace, name: str, progress: TrainingProgress) -> Dataset:
     """One split of ``--data``; its findings are said."""
     found = open_split(
         options.data, name, cache_dir=networks.cache_dir(), positive=options.positive, progress=progress.reading
@@ -203,18 +203,18 @@ def opened(options: argparse.Namespace, name: str, progress: TrainingProgress) -
     return found
 
 
-def halves(held_out: Patches) -> tuple[tuple[Patches, str], tuple[Patches, str]]:
+def halves(held_out: LabelledPatches) -> tuple[tuple[LabelledPatches, str], tuple[LabelledPatches, str]]:
     """The held-out patches that may choose, and those that report; with what to call them."""
     may_choose = [in_calibration_half(name) for name in held_out.ids]
-    tuning = Chosen(held_out, [place for place, chooses in enumerate(may_choose) if chooses])
-    reporting = Chosen(held_out, [place for place, chooses in enumerate(may_choose) if not chooses])
+    tuning = PatchSubset(held_out, [place for place, chooses in enumerate(may_choose) if chooses])
+    reporting = PatchSubset(held_out, [place for place, chooses in enumerate(may_choose) if not chooses])
     return (tuning, "held-out (the half that chooses)"), (reporting, "held-out (the half that reports)")
 
 
 def begin(
     folder: RunFolder,
     recipe: Recipe,
-    material: Material,
+    material: TrainingData,
     chose_before: tuple[str, ...],
     fabric: Fabric,
     progress: TrainingProgress,

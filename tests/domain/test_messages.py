@@ -48,7 +48,7 @@ def test_there_is_one_example_of_each_kind() -> None:
 def test_a_message_is_exactly_these_bytes(message: Message) -> None:
     lines = dict(line.split(" ", 1) for line in GOLDEN.read_text("utf-8").splitlines())
     tag, header, body, *buffers = encode(envelope(message))
-    assert tag == PROTOCOL_TAG == b"histovox/1"
+    assert tag == PROTOCOL_TAG == b"histovox/2"
     assert bytes(header).decode() == (
         f'{{"specversion":"1.0","id":"id-1","source":"test","type":"{named(message)}",'
         '"time":"2026-01-02T03:04:05.678+00:00","datacontenttype":"application/json",'

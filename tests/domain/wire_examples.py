@@ -78,7 +78,7 @@ EXAMPLES: tuple[Message, ...] = (
     jobs.OpenJobsListed(jobs=(jobs.OpenJob(job_id="job-1", item_names=("a.png",), state="leased"),)),
     workers.GreetWorker(),
     WORKER,
-    workers.WorkerBeat(worker_id="8f3a", jobs_held=1, forward_seconds=0.5),
+    workers.WorkerHeartbeat(worker_id="8f3a", jobs_held=1, forward_seconds=0.5),
     workers.WorkerFound(endpoint="tcp://gpu-host:5555", worker=WORKER),
     workers.WorkerLost(endpoint="tcp://gpu-host:5555", worker_id="8f3a", reason="frozen", message="No beat for 3 s."),
     workers.ProcessStateChanged(process="speech", state=workers.ProcessState.RESTARTING, reason="Ended.", restarts=1),

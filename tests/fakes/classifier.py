@@ -54,7 +54,7 @@ class FakeClassifier:
         finally:
             self._one_at_a_time.release()
 
-    def looks_familiar(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def in_domain(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
         mean = patches.astype(np.float32).mean((1, 2)).reshape(-1, 3)
         familiar: NDArray[np.bool_] = mean[:, 1] <= np.maximum(mean[:, 0], mean[:, 2])
         return familiar

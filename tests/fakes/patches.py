@@ -13,7 +13,7 @@ from services.training.reading.pixels import fingerprint
 
 
 class FakePatches:
-    """Port ``Patches``: pinkish noise; every second patch is tumour, with a darker, purpler centre of 32×32 pixels."""
+    """Port ``LabelledPatches``: pinkish noise; each second one is tumour, its centre 32×32 px darker and purpler."""
 
     def __init__(self, count: int, seed: int = 0, patch_px: int = 96, groups: Sequence[str] | None = None) -> None:
         generator = torch.Generator().manual_seed(seed)

@@ -115,7 +115,7 @@ class FakePlayer:
             on_end(completed)
 
 
-class FakeBackstage:
+class FakeBackgroundExecutor:
     """Does work at once, or when told if ``held``."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class FakeBackstage:
             self._waiting.popleft()()
 
 
-class Told:
+class RecordedEvents:
     """What was published, with the request that it answers."""
 
     def __init__(self) -> None:

@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from services.training.__main__ import main
 from services.training.loop import Training, train
-from services.training.patches import Chosen, Patches
+from services.training.patches import LabelledPatches, PatchSubset
 from services.training.run import Run
 from services.training.wiring import packaging
 
 
-class Noted(Chosen):
+class Noted(PatchSubset):
     """Patches that remember which of them were read."""
 
-    def __init__(self, patches: Patches) -> None:
+    def __init__(self, patches: LabelledPatches) -> None:
         super().__init__(patches, range(len(patches)))
         self.read_so_far: list[int] = []
 

@@ -15,7 +15,7 @@ from adapters.bus.worker_line import ZmqWorkerLine
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages, ImagesClassified, ItemAnswer
 from domain.messages.jobs import CancelJob
-from domain.messages.workers import GreetWorker, WorkerBeat, WorkerReady
+from domain.messages.workers import GreetWorker, WorkerHeartbeat, WorkerReady
 from services.runtime.lifecycle import Lifecycle
 from tests.builders import a_model, a_result
 
@@ -50,7 +50,7 @@ class StandIn:
 
     def beat(self) -> None:
         while not self.stop.wait(0.25):
-            body = WorkerBeat(worker_id=self.ready.worker_id, jobs_held=self.jobs.qsize() + 1, forward_seconds=0)
+            body = WorkerHeartbeat(worker_id=self.ready.worker_id, jobs_held=self.jobs.qsize() + 1, forward_seconds=0)
             for peer in list(self.peers):
                 self.line.send(peer, Envelope.of(body, source=self.source, session="*"))
 

@@ -16,12 +16,12 @@ from PIL import Image
 
 from adapters.bus import codec
 from adapters.bus.sockets import open_socket
-from adapters.vision.synthetic import TUMOUR, patch, slide_region
+from adapters.imaging.synthetic import TUMOUR, patch, slide_region
 from domain.messages.base import Message
 from domain.messages.envelope import Buffer, Envelope
 from domain.messages.imaging import ClassifyImages, ExplainImage, ImageExplained, ImagesClassified
 from domain.messages.jobs import JobFailed, RequestRejected
-from domain.messages.workers import GreetWorker, WorkerBeat, WorkerReady
+from domain.messages.workers import GreetWorker, WorkerHeartbeat, WorkerReady
 from services.runtime import exit_codes
 from services.runtime.settings import Settings
 from tests.builders import an_item, tiny_package
@@ -90,7 +90,7 @@ def test_a_real_worker_answers_beats_and_survives_bad_input(broker: Broker, proc
     ready = broker.wait_for(WorkerReady).body
     assert isinstance(ready, WorkerReady)
     assert [model.name for model in ready.models] == ["tiny"]
-    broker.wait_for(WorkerBeat, 2)
+    broker.wait_for(WorkerHeartbeat, 2)
 
     images = (png(patch(TUMOUR)), png(slide_region(400, 300)), b"not an image")
     broker.send(ClassifyImages(items=tuple(an_item(data) for data in images)), images, "job-1")
@@ -102,7 +102,7 @@ def test_a_real_worker_answers_beats_and_survives_bad_input(broker: Broker, proc
     assert len(answer.buffers[0]) == region.result.heat_map.rows * region.result.heat_map.columns
     assert bad.failure and bad.failure.code == "not_an_image"
 
-    broker.socket.send_multipart([b"histovox/1", b"{broken", b"{}"])
+    broker.socket.send_multipart([b"histovox/2", b"{broken", b"{}"])
     rejected = broker.wait_for(RequestRejected).body
     assert isinstance(rejected, RequestRejected) and rejected.code == "malformed_frame"
 

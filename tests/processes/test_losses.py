@@ -198,7 +198,7 @@ def test_malformed_frames_are_answered_and_harm_nobody(processes: Processes, ask
             [PROTOCOL_TAG, header, b'{"surprise": 1}'],
             [PROTOCOL_TAG, header, b"\xff" * 100],
         ],
-        "protocol_mismatch": [[b"histovox/0", header, b"{}"], [b"histovox/2", *request[1:]]],
+        "protocol_mismatch": [[b"histovox/0", header, b"{}"], [b"histovox/1", *request[1:]]],
         "unknown_message_type": [[PROTOCOL_TAG, header.replace(b"ClassifyImages", b"Detonate"), b"{}"]],
         "not_a_request": [[PROTOCOL_TAG, header.replace(b"ClassifyImages", b"JobAccepted"), b'{"queued_before": 0}']],
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageGrab
 
-from adapters.vision.synthetic import LYMPH, STROMA, patch
+from adapters.imaging.synthetic import LYMPH, STROMA, patch
 from domain.messages.imaging import ImageExplained, ImagesClassified
 from domain.messages.jobs import HistoryListed, QueryHistory
 from domain.messages.speech import UtteranceFinished, UtteranceStarted

@@ -17,16 +17,16 @@ from domain.messages.workers import StatusReported
 from domain.values import ItemFailure, Priority, Scale, ScaleSource
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
-from ui.batch import Batch, BatchAnswer
 from ui.cli import wiring
 from ui.cli.backend import Backend, Services, listens, reach
 from ui.cli.conversation import Conversation, Ending
 from ui.cli.parser import INTERRUPTED
 from ui.cli.records import CsvFile
-from ui.cli.reports import ProgressLine, Report, consoles
+from ui.cli.reports import ConsoleReport, ProgressLine, consoles
 from ui.cli.speaking import Spoken, in_words, say_aloud
-from ui.intake import Gathered, gather, prepare
-from ui.read_ahead import ReadAhead
+from ui.client.intake import Gathered, gather, prepare
+from ui.client.job_tracker import BatchAnswer, JobTracker
+from ui.client.read_ahead import ReadAhead
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     out, err = consoles()
     stop = threading.Event()
     progress = ProgressLine(err, gathered.total)
-    report = Report(as_json=arguments.json, gathered=gathered, out=out, progress=progress, csv=csv)
+    report = ConsoleReport(as_json=arguments.json, gathered=gathered, out=out, progress=progress, csv=csv)
     with contextlib.ExitStack() as stack:
         stack.enter_context(interruptible(stop))
         stack.enter_context(progress)
@@ -64,7 +64,7 @@ def own_session() -> str:
 
 
 def _classify(
-    arguments: argparse.Namespace, settings: Settings, gathered: Gathered, report: Report, stop: threading.Event
+    arguments: argparse.Namespace, settings: Settings, gathered: Gathered, report: ConsoleReport, stop: threading.Event
 ) -> Ending:
     needs_speech = ["--no-speech"] if not arguments.speak else []
     with reach(
@@ -87,7 +87,7 @@ def converse(
     arguments: argparse.Namespace,
     backend: Backend,
     gathered: Gathered,
-    report: Report,
+    report: ConsoleReport,
     stop: threading.Event,
     max_item_bytes: int,
 ) -> Ending:
@@ -104,7 +104,7 @@ def converse(
     )
     waiting = _Waiting(gathered)
     report.on_answer = waiting.answered
-    batch = Batch(backend.client, ReadAhead(jobs), total=gathered.total, failures=gathered.failures)
+    batch = JobTracker(backend.client, ReadAhead(jobs), total=gathered.total, failures=gathered.failures)
     try:
         ending = Conversation(
             backend.client,
@@ -180,7 +180,7 @@ def interruptible(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def exit_code(ending: Ending, report: Report, tell: Callable[..., None]) -> int:
+def exit_code(ending: Ending, report: ConsoleReport, tell: Callable[..., None]) -> int:
     """The command's exit code; why it was given up is told."""
     if ending.outcome == "cancelled":
         return INTERRUPTED
@@ -193,7 +193,7 @@ def exit_code(ending: Ending, report: Report, tell: Callable[..., None]) -> int:
     return exit_codes.FAILED if report.failed == report.answered_items else exit_codes.SOME_INPUTS_FAILED
 
 
-def speak_result(settings: Settings, report: Report, stop: threading.Event) -> Spoken:
+def speak_result(settings: Settings, report: ConsoleReport, stop: threading.Event) -> Spoken:
     """Say the result through the session's speech worker, and tell whether it was heard."""
     text = report.spoken(settings.language)
     report.tell(f"“{text}”")

@@ -18,7 +18,7 @@ from domain.messages.workers import (
     WorkerStatus,
 )
 from domain.ports import BrokerClient
-from ui.batch import Batch, BatchAnswer
+from ui.client.job_tracker import BatchAnswer, JobTracker
 
 ASK_EVERY_S = 1.0
 #: A broker that is silent for so long, although it is asked every second, is gone.
@@ -39,7 +39,7 @@ class Listener(Protocol):
         """One item has its answer."""
         ...
 
-    def moved(self, batch: Batch, state: str) -> None:
+    def moved(self, batch: JobTracker, state: str) -> None:
         """About ten times a second: where the batch is, and what it waits for ("" when it does not)."""
         ...
 
@@ -59,7 +59,7 @@ class Conversation:
     def __init__(
         self,
         client: BrokerClient,
-        batch: Batch,
+        batch: JobTracker,
         listener: Listener,
         *,
         patience_s: float,

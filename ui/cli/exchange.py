@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _import(settings: Settings, arguments: argparse.Namespace) -> int:
-    wishes = {name: getattr(arguments, name) for name in _WISHES}
+    options = {name: getattr(arguments, name) for name in _WISHES}
     columns = (TextColumn("Asking it about the labelled patches"), BarColumn(), MofNCompleteColumn())
     err = Console(stderr=True)
     with Progress(
@@ -52,7 +52,7 @@ def _import(settings: Settings, arguments: argparse.Namespace) -> int:
         imported = wiring.import_model(
             arguments.source,
             settings.models_dir / arguments.name,
-            wishes,
+            options,
             arguments.threads,
             lambda done, of: progress.update(task, completed=done, total=of),
         )

@@ -17,10 +17,10 @@ from domain.messages.imaging import ItemAnswer
 from domain.messages.speech import Language
 from domain.phrases import SHORT_DISCLAIMER, Tally, say_answer, say_summary
 from domain.values import ImageResult, ItemFailure, VerdictWord
-from ui.batch import Batch, BatchAnswer
 from ui.cli import show
 from ui.cli.records import CsvFile, json_line, record
-from ui.intake import Gathered, sendable
+from ui.client.intake import Gathered, sendable
+from ui.client.job_tracker import BatchAnswer, JobTracker
 
 #: Up to so many inputs each get a card; more get a row each.
 CARDS = 3
@@ -49,7 +49,7 @@ class ProgressLine:
         )
         self._task = self._progress.add_task("starting", total=total, eta_s=None, rate=None)
 
-    def show(self, batch: Batch | None, state: str) -> None:
+    def show(self, batch: JobTracker | None, state: str) -> None:
         """Draw the batch's state."""
         if batch is None:
             self._progress.update(self._task, description=state)
@@ -71,7 +71,7 @@ class ProgressLine:
         self._progress.stop()
 
 
-class Report:
+class ConsoleReport:
     """Counts and shows the answers of one command."""
 
     def __init__(
@@ -112,7 +112,7 @@ class Report:
         else:
             self._row(answer)
 
-    def moved(self, batch: Batch | None, state: str) -> None:
+    def moved(self, batch: JobTracker | None, state: str) -> None:
         """Progress; a state that lasts is said once where there is no progress line."""
         self._progress.show(batch, state)
         if state and state != self._told_state and not self._progress.console.is_terminal:

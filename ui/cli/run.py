@@ -20,8 +20,8 @@ from services.runtime.settings import Settings
 from ui.cli import classify, wiring
 from ui.cli.backend import Services, listens, reach
 from ui.cli.conversation import Ending
-from ui.cli.reports import ProgressLine, Report, consoles
-from ui.intake import gather
+from ui.cli.reports import ConsoleReport, ProgressLine, consoles
+from ui.client.intake import gather
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: In a process of its own: a Tk that cannot open must not take the command with it.
@@ -86,7 +86,7 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
     )  # fmt: skip
     stop = threading.Event()
     progress = ProgressLine(err, gathered.total)
-    report = Report(as_json=False, gathered=gathered, out=out, progress=progress)
+    report = ConsoleReport(as_json=False, gathered=gathered, out=out, progress=progress)
     with contextlib.ExitStack() as stack:
         stack.enter_context(classify.interruptible(stop))
         stack.enter_context(progress)
@@ -112,7 +112,7 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
 
 
 def _sample(err: Console) -> Path:
-    from ui.sample import sample_path
+    from ui.client.sample import sample_path
 
     with err.status("preparing the sample"):
         return sample_path()

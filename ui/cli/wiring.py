@@ -12,10 +12,10 @@ from domain.ports import BrokerClient, Pcm
 from services.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from adapters.vision.exchange_export import Exported, Format
-    from adapters.vision.exchange_import import Imported
-    from adapters.vision.package import PackageSummary
-    from adapters.vision.package_format import Evaluation, ModelCard, PackageConfig
+    from adapters.models.exchange.export import Exported, Format
+    from adapters.models.exchange.importing import Imported
+    from adapters.models.package import PackageSummary
+    from adapters.models.package_format import Evaluation, ModelCard, PackageConfig
 
 __all__ = [
     "Evaluation",
@@ -53,14 +53,14 @@ def broker_client(settings: Settings, session: str | None = None) -> BrokerClien
 
 def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:
     """Every model package, its checksum compared; Torch stays out."""
-    from adapters.vision import package
+    from adapters.models import package
 
     return package.list_packages(models_dir)
 
 
 def default_model(settings: Settings) -> str | None:
     """The model that answers when nobody names one; None where nothing says which."""
-    from adapters.vision import package
+    from adapters.models import package
     from domain.errors import BadModelPackage
 
     try:
@@ -71,21 +71,21 @@ def default_model(settings: Settings) -> str | None:
 
 def load_package(folder: Path) -> None:
     """Build the package and ask its smoke patches, or raise BadModelPackage."""
-    from adapters.vision import package
+    from adapters.models import package
 
     package.load_package(folder)
 
 
 def package_at(folder: Path) -> PackageSummary:
     """The package in that folder, its checksum compared; Torch stays out."""
-    from adapters.vision import package
+    from adapters.models import package
 
     return package.package_at(folder)
 
 
 def family_of(architecture: str) -> str:
     """The line that an architecture comes from, as "ResNet"; its own name where nobody knows it."""
-    from adapters.vision import registry
+    from adapters.models import registry
     from domain.errors import UnknownArchitecture
 
     try:
@@ -96,21 +96,23 @@ def family_of(architecture: str) -> str:
 
 def export_package(folder: Path, to: Path, form: Format, *, calibrated: bool) -> Exported:
     """Hand a package on. Raises BadModelPackage, RunNotSaved."""
-    from adapters.vision import exchange_export
+    from adapters.models.exchange import export as exchange_export
 
     return exchange_export.export_package(folder, to, form, calibrated=calibrated)
 
 
 def import_model(
-    source: Path, folder: Path, wishes: dict[str, Any], threads: int | None, progress: Callable[[int, int], None]
+    source: Path, folder: Path, options: dict[str, Any], threads: int | None, progress: Callable[[int, int], None]
 ) -> Imported:
     """Take a model in; ``wishes`` are the fields of ``exchange_import.Wishes``.
 
     Raises BadModelPackage, BadTrainingData, RunNotSaved.
     """
-    from adapters.vision import exchange_import
+    from adapters.models.exchange import importing as exchange_import
 
-    return exchange_import.import_model(source, folder, exchange_import.Wishes(**wishes), progress, threads=threads)
+    return exchange_import.import_model(
+        source, folder, exchange_import.ImportOptions(**options), progress, threads=threads
+    )
 
 
 def render(settings: Settings, engine: str, text: str, language: Language) -> Pcm:

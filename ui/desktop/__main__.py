@@ -15,7 +15,7 @@ from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from ui.view_models.image_vm import Picture
+    from ui.presenters.image_presenter import Picture
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
 
     from adapters.bus.client import ZmqBrokerClient
     from domain.phrases import SHORT_DISCLAIMER
+    from ui.desktop.pump import Pump
     from ui.desktop.window import Window
-    from ui.pump import Pump
-    from ui.view_models.background import Threads
-    from ui.view_models.session_vm import Desk
-    from ui.view_models.settings_vm import Preferences
+    from ui.presenters.background import Threads
+    from ui.presenters.main_presenter import MainPresenter
+    from ui.presenters.preferences import Preferences
 
     settings.make_runtime_dir()
     preferences = Preferences(settings.config_dir)
@@ -56,18 +56,18 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
         settings.jobs_endpoint, settings.events_endpoint, session=settings.session, source="desktop"
     )
     background = Threads()
-    desk = Desk(client, background, window, preferences, decode=decoder(settings))
+    presenter = MainPresenter(client, background, window, preferences, decode=decoder(settings))
     pump = Pump(
         after=window.after,
         client=client,
         background=background,
-        handle=desk.handle,
-        tick=desk.tick,
+        handle=presenter.handle,
+        tick=presenter.tick,
         should_stop=life.stop.is_set,
         on_stop=window.close,
     )
-    window.attach(desk, background=background, on_close=pump.stop)
-    desk.start(paths)
+    window.attach(presenter, background=background, on_close=pump.stop)
+    presenter.start(paths)
     window.update()
     life.ready()
     pump.start()
@@ -80,7 +80,7 @@ def decoder(settings: Settings) -> Callable[[bytes], Picture]:
     """Decodes for the screen, in a thread; the codecs are loaded with the first image."""
 
     def decode(data: bytes) -> Picture:
-        from adapters.vision.image_files import ImageFileReader
+        from adapters.imaging.decoder import ImageFileReader
         from ui.widgets.picture import PyramidPicture
 
         return PyramidPicture(ImageFileReader(max_pixels=settings.max_pixels).decode(data))
@@ -91,7 +91,7 @@ def decoder(settings: Settings) -> Callable[[bytes], Picture]:
 def sample_provider() -> Callable[[], Path | None] | None:
     """Where the sample image is to be had; None without one, which hides its button."""
     try:
-        from ui.sample import sample_path
+        from ui.client.sample import sample_path
     except ImportError:
         return None
     return sample_path

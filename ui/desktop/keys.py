@@ -39,28 +39,28 @@ def bind_keys(window: Window) -> None:
     always("<Control-O>", window.ask_folder)
     always("<Control-Shift-O>", window.ask_folder)
     always("<Control-f>", window.sidebar.focus_search)
-    always("<Control-period>", lambda: window.desk.cancel())
+    always("<Control-period>", lambda: window.presenter.cancel())
     always("<Control-q>", window.close)
     always("<Control-plus>", lambda: window.step_scaling(1))
     always("<Control-equal>", lambda: window.step_scaling(1))
     always("<Control-minus>", lambda: window.step_scaling(-1))
     always("<F1>", window.show_help)
-    always("<F5>", lambda: window.desk.retry())
+    always("<F5>", lambda: window.presenter.retry())
     plain("<Key-question>", action=window.show_help)
-    plain("<Key-n>", "<Next>", action=lambda: window.desk.step(1))
-    plain("<Key-p>", "<Prior>", action=lambda: window.desk.step(-1))
+    plain("<Key-n>", "<Next>", action=lambda: window.presenter.step(1))
+    plain("<Key-p>", "<Prior>", action=lambda: window.presenter.step(-1))
     plain("<Key-plus>", "<Key-equal>", "<KP_Add>", action=lambda: image.zoom(1))
     plain("<Key-minus>", "<KP_Subtract>", action=lambda: image.zoom(-1))
     plain("<Key-0>", action=image.fit)
     plain("<Key-1>", action=image.actual_size)
-    plain("<Key-h>", action=lambda: window.desk.image.toggle_heat_map())
-    plain("<Key-g>", action=lambda: window.desk.image.toggle_attention())
-    plain("<Key-b>", action=lambda: window.desk.image.toggle_regions())
+    plain("<Key-h>", action=lambda: window.presenter.image.toggle_heat_map())
+    plain("<Key-g>", action=lambda: window.presenter.image.toggle_attention())
+    plain("<Key-b>", action=lambda: window.presenter.image.toggle_regions())
     plain("<Key-bracketleft>", action=lambda: _opacity(tools, -OPACITY_STEP))
     plain("<Key-bracketright>", action=lambda: _opacity(tools, OPACITY_STEP))
-    plain("<Key-m>", action=lambda: window.desk.speech.toggle_mute())
-    plain("<Key-s>", "<Escape>", action=lambda: window.desk.speech.stop())
-    plain("<Key-r>", action=lambda: window.desk.speech.repeat())
+    plain("<Key-m>", action=lambda: window.presenter.speech.toggle_mute())
+    plain("<Key-s>", "<Escape>", action=lambda: window.presenter.speech.stop())
+    plain("<Key-r>", action=lambda: window.presenter.speech.repeat())
     plain("<Key-v>", action=window.show_voice)
     plain("<Key-t>", action=window.next_theme)
     tk(window, "<Escape>", lambda _: _escape(window))
@@ -71,10 +71,10 @@ def _escape(window: Window) -> str:
     if window.sheet_open:
         window.sheet.close()
     else:
-        window.desk.speech.stop()
+        window.presenter.speech.stop()
     return "break"
 
 
 def _opacity(window: Window, by: float) -> None:
-    presenter = window.desk.image
-    presenter.set_opacity(window.desk.preferences.remembered.opacity + by)
+    presenter = window.presenter.image
+    presenter.set_opacity(window.presenter.preferences.remembered.opacity + by)

@@ -18,16 +18,16 @@ from tkinterdnd2 import DND_FILES, TkinterDnD
 
 from domain.values import Region
 from ui.desktop.keys import bind_keys
+from ui.presenters.background import Background
+from ui.presenters.entries import Row
+from ui.presenters.image_presenter import MarkedRegion, Overlay, OverlayControls, Picture
+from ui.presenters.main_presenter import MainPresenter
+from ui.presenters.preferences import Preferences
+from ui.presenters.speech_presenter import Caption, SpeechDisplay
+from ui.presenters.verdict_card import CardDisplay
+from ui.presenters.workers_presenter import Chip
+from ui.presenters.worklist_presenter import ProgressDisplay
 from ui.theme import SCALINGS, Ink, Size, ThemeName
-from ui.view_models.background import Background
-from ui.view_models.entries import Row
-from ui.view_models.image_vm import MarkedRegion, Overlay, OverlayControls, Picture
-from ui.view_models.session_vm import Desk
-from ui.view_models.settings_vm import Preferences
-from ui.view_models.speech_vm import Caption, SpeechDisplay
-from ui.view_models.verdict_vm import CardDisplay
-from ui.view_models.workers_vm import Chip
-from ui.view_models.worklist_vm import ProgressDisplay
 from ui.widgets.details import Details
 from ui.widgets.fonts import prepare_fonts
 from ui.widgets.icons import icon
@@ -49,7 +49,7 @@ SYSTEM_THEME_EVERY_MS = 5000
 
 
 class Window(ctk.CTk, TkinterDnD.DnDWrapper):
-    """Passive: implements ``DeskView``. ``attach`` gives it its desk before anything is shown."""
+    """Passive: implements ``MainView``. ``attach`` gives it its desk before anything is shown."""
 
     def __init__(self, preferences: Preferences, *, sample: Callable[[], Path | None] | None, disclaimer: str) -> None:
         prepare_fonts()
@@ -66,7 +66,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self.title("Histovox")
         self._sample = sample
         self._disclaimer = disclaimer
-        self._desk: Desk | None = None
+        self._presenter: MainPresenter | None = None
         self._background: Background | None = None
         self._voice_sheet: Any = None
         self._system_theme: str | None = None
@@ -80,19 +80,19 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     # --- construction -----------------------------------------------------------------------------------------------
 
-    def attach(self, desk: Desk, *, background: Background, on_close: Callable[[], None]) -> None:
+    def attach(self, presenter: MainPresenter, *, background: Background, on_close: Callable[[], None]) -> None:
         """Whom to tell what a person does."""
-        self._desk = desk
+        self._presenter = presenter
         self._background = background
         self._closed = on_close
         self.set_theme(self._preferences.remembered.theme)
         self.top.show_scaling(self._preferences.remembered.scaling)
 
     @property
-    def desk(self) -> Desk:
+    def presenter(self) -> MainPresenter:
         """The presenter."""
-        assert self._desk is not None, "attach() comes first"
-        return self._desk
+        assert self._presenter is not None, "attach() comes first"
+        return self._presenter
 
     def _build(self) -> None:
         self.grid_columnconfigure(1, weight=1)
@@ -101,7 +101,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             self,
             on_files=self.ask_files,
             on_folder=self.ask_folder,
-            on_recent=lambda path: self.desk.open([path]),
+            on_recent=lambda path: self.presenter.open([path]),
             on_theme=self.set_theme,
             on_scaling=self.set_scaling,
             on_help=self.show_help,
@@ -109,12 +109,12 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self.top.grid(row=0, column=0, columnspan=3, sticky="ew")
         self.sidebar = Sidebar(
             self,
-            on_tab=lambda tab: self.desk.switch_tab(tab),
-            on_select=lambda key: self.desk.select(key),
+            on_tab=lambda tab: self.presenter.switch_tab(tab),
+            on_select=lambda key: self.presenter.select(key),
             on_forget=self.ask_forget,
             on_clear=self.ask_clear,
-            on_search=lambda text, word: self.desk.filter(text, word),
-            on_more=lambda: self.desk.history.more(),
+            on_search=lambda text, word: self.presenter.filter(text, word),
+            on_more=lambda: self.presenter.history.more(),
         )
         self.sidebar.grid(row=1, column=0, sticky="ns")
         self.viewer = Viewer(
@@ -123,19 +123,19 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_folder=self.ask_folder,
             on_sample=self._open_sample if self._sample else None,
             on_region=self.focus_region,
-            on_regions=lambda: self.desk.image.toggle_regions(),
-            on_heat_map=lambda: self.desk.image.toggle_heat_map(),
-            on_attention=lambda: self.desk.image.toggle_attention(),
-            on_opacity=lambda value: self.desk.image.set_opacity(value),
-            on_cancel=lambda: self.desk.cancel(),
+            on_regions=lambda: self.presenter.image.toggle_regions(),
+            on_heat_map=lambda: self.presenter.image.toggle_heat_map(),
+            on_attention=lambda: self.presenter.image.toggle_attention(),
+            on_opacity=lambda value: self.presenter.image.set_opacity(value),
+            on_cancel=lambda: self.presenter.cancel(),
         )
         self.viewer.grid(row=1, column=1, sticky="nsew")
         self._build_right()
         self.status = StatusBar(
             self,
-            on_mute=lambda: self.desk.speech.toggle_mute(),
-            on_stop=lambda: self.desk.speech.stop(),
-            on_repeat=lambda: self.desk.speech.repeat(),
+            on_mute=lambda: self.presenter.speech.toggle_mute(),
+            on_stop=lambda: self.presenter.speech.stop(),
+            on_repeat=lambda: self.presenter.speech.repeat(),
             on_voice=self.show_voice,
         )
         self.status.grid(row=2, column=0, columnspan=3, sticky="ew")
@@ -155,7 +155,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             right,
             on_region=self.focus_region,
             on_set_scale=self.ask_scale,
-            on_retry=lambda: self.desk.retry(),
+            on_retry=lambda: self.presenter.retry(),
         )
         self.details.grid(row=0, column=0, sticky="nsew", padx=(1, 0))
         Disclaimer(right, self._disclaimer).grid(row=1, column=0, sticky="ew", padx=(1, 0))
@@ -180,7 +180,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self.viewer.empty.highlight(False)
         paths = [Path(name) for name in self.tk.splitlist(event.data)]
         # The source waits for our answer: open when it has it.
-        self.after_idle(lambda: self.desk.open(paths))
+        self.after_idle(lambda: self.presenter.open(paths))
         return str(event.action)
 
     # --- DeskView: lists --------------------------------------------------------------------------------------------
@@ -198,60 +198,60 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self.sidebar.show_history(rows, selected, total)
 
     def show_tab(self, tab: Literal["open", "history"]) -> None:
-        """See ``DeskView``."""
+        """See ``MainView``."""
         self.sidebar.show_tab(tab)
 
     def show_recent(self, paths: Sequence[str]) -> None:
-        """See ``DeskView``."""
+        """See ``MainView``."""
         self.top.show_recent(paths)
 
     # --- DeskView: image and verdict --------------------------------------------------------------------------------
 
     def show_empty(self) -> None:
-        """See ``ImageView``."""
+        """See ``ImageCanvas``."""
         self.viewer.show_empty(True)
         self._set_title(None)
 
     def show_loading(self, name: str) -> None:
-        """See ``ImageView``."""
+        """See ``ImageCanvas``."""
         self.viewer.show_empty(False)
         self.viewer.image.show_loading(name)
         self.viewer.tools.show_zoom(None)
         self._set_title(name)
 
     def show_picture(self, picture: Picture, name: str) -> None:
-        """See ``ImageView``."""
+        """See ``ImageCanvas``."""
         assert isinstance(picture, PyramidPicture)
         self.viewer.show_empty(False)
         self.viewer.image.show_picture(picture)
         self._set_title(name)
 
     def show_problem(self, title: str, message: str) -> None:
-        """See ``ImageView``."""
+        """See ``ImageCanvas``."""
         self.viewer.show_empty(False)
         self.viewer.image.show_problem(title, message)
         self.viewer.tools.show_zoom(None)
 
     def show_overlays(self, overlays: tuple[Overlay, ...], controls: OverlayControls) -> None:
-        """See ``ImageView``."""
+        """See ``ImageCanvas``."""
         self.viewer.image.show_overlays(overlays, controls.opacity)
         self.viewer.tools.show_overlays(controls)
 
     def show_regions(self, regions: tuple[MarkedRegion, ...]) -> None:
-        """See ``ImageView``."""
+        """See ``ImageCanvas``."""
         self.viewer.image.show_regions(regions)
         self.details.mark_region(next((marked.rank for marked in regions if marked.selected), None))
 
     def show_scale(self, um_per_px: float | None) -> None:
-        """See ``ImageView``."""
+        """See ``ImageCanvas``."""
         self.viewer.image.show_scale(um_per_px)
 
     def zoom_to(self, region: Region) -> None:
-        """See ``ImageView``."""
+        """See ``ImageCanvas``."""
         self.viewer.image.zoom_to(region)
 
     def show_card(self, card: CardDisplay) -> None:
-        """See ``DeskView``."""
+        """See ``MainView``."""
         self.details.show(card)
 
     def _set_title(self, name: str | None) -> None:
@@ -279,7 +279,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self.status.captions.show(caption)
 
     def notify(self, kind: Literal["info", "warning", "failure"], text: str) -> None:
-        """See ``DeskView``."""
+        """See ``MainView``."""
         self.toasts.show(kind, text)
 
     # --- what a person does -----------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             filetypes=[("Images", IMAGE_TYPES), ("All files", "*")],
         )
         if chosen:
-            self.desk.open([Path(name) for name in chosen])
+            self.presenter.open([Path(name) for name in chosen])
 
     def ask_folder(self) -> None:
         """The system's dialog for a folder."""
@@ -306,7 +306,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             mustexist=True,
         )
         if chosen:
-            self.desk.open([Path(chosen)])
+            self.presenter.open([Path(chosen)])
 
     def _open_sample(self) -> None:
         assert self._sample is not None and self._background is not None
@@ -316,56 +316,56 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         if path is None:
             self.notify("warning", "There is no sample on this computer.")
         else:
-            self.desk.open([path])
+            self.presenter.open([path])
 
     def _sample_failed(self, error: Exception) -> None:
         self.notify("failure", f"The sample could not be made ({error}).")
 
     def focus_region(self, rank: int) -> None:
         """Zoom to one of the top regions."""
-        self.desk.image.focus_region(rank)
+        self.presenter.image.focus_region(rank)
 
     def ask_scale(self) -> None:
         """The card in which the scale is stated."""
         from ui.widgets.scale_sheet import ScaleSheet
 
-        choice = self.desk.scale_choice()
+        choice = self.presenter.scale_choice()
         if choice is None:
             self.notify("warning", "Where this image lies is not known, so no scale can be remembered for its folder.")
         else:
-            self.sheet = ScaleSheet(self, choice, self.desk.set_scale)
+            self.sheet = ScaleSheet(self, choice, self.presenter.set_scale)
 
     def ask_forget(self, key: str) -> None:
         """Remove one entry; from the history only after a question."""
-        if self.desk.tab == "open":
-            self.desk.forget(key)
+        if self.presenter.tab == "open":
+            self.presenter.forget(key)
             return
         from ui.widgets.sheet import confirm
 
-        entry = self.desk.history.find(key)
+        entry = self.presenter.history.find(key)
         self.sheet = confirm(
             self,
             title="Remove from the history?",
             message=f"The result of {entry.name if entry else 'this image'} is removed from this computer. "
             "The image file itself is not touched.",
             verb="Remove",
-            on_yes=lambda: self.desk.forget(key),
+            on_yes=lambda: self.presenter.forget(key),
         )
 
     def ask_clear(self) -> None:
         """Clear the list in front; the history only after a question."""
-        if self.desk.tab == "open":
-            self.desk.forget_all()
+        if self.presenter.tab == "open":
+            self.presenter.forget_all()
             return
         from ui.widgets.sheet import confirm
 
         self.sheet = confirm(
             self,
             title="Clear the whole history?",
-            message=f"All {self.desk.history.total:,} results are removed from this computer, and cannot be brought "
-            "back. The image files themselves are not touched.",
+            message=f"All {self.presenter.history.total:,} results are removed from this computer, and cannot be "
+            "brought back. The image files themselves are not touched.",
             verb="Clear all",
-            on_yes=lambda: self.desk.forget_all(),
+            on_yes=lambda: self.presenter.forget_all(),
         )
 
     def show_help(self) -> None:
@@ -378,8 +378,8 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         """The voice's settings."""
         from ui.widgets.voice_sheet import VoiceSheet
 
-        self.desk.speech.ask()
-        self._voice_sheet = self.sheet = VoiceSheet(self, self.desk.speech, self._voice_closed)
+        self.presenter.speech.ask()
+        self._voice_sheet = self.sheet = VoiceSheet(self, self.presenter.speech, self._voice_closed)
 
     def _voice_closed(self) -> None:
         self._voice_sheet = None

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from domain.values import VerdictWord
-from ui.theme import VERDICT_TONES, Colour, Ink, Radius, Space, TextStyle, Tone, Tones, Type
-from ui.view_models.verdict_vm import (
+from ui.presenters.verdict_card import (
     CardDisplay,
     FailureDisplay,
     NoteLine,
@@ -15,6 +14,7 @@ from ui.view_models.verdict_vm import (
     VerdictDisplay,
     WaitingDisplay,
 )
+from ui.theme import VERDICT_TONES, Colour, Ink, Radius, Space, TextStyle, Tone, Tones, Type
 from ui.widgets.button import Button
 from ui.widgets.paint import rounded
 from ui.widgets.probability_bar import probability_bar

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from PIL import Image, ImageDraw
 
 from domain.values import Region
+from ui.presenters.image_presenter import MarkedRegion, Overlay
+from ui.presenters.viewport import STEP, Viewport, scale_bar
 from ui.theme import VERDICT_TONES, Ink, Space, Type
-from ui.view_models.image_vm import MarkedRegion, Overlay
-from ui.view_models.viewport import STEP, Viewport, scale_bar
 from ui.widgets.paint import OVERSAMPLE, rgb
 from ui.widgets.picture import PyramidPicture, colour_table, lay_over
 from ui.widgets.surface import Surface
@@ -25,7 +25,7 @@ ON_PLATE = "#F4F5F7"
 State = Literal["nothing", "loading", "picture", "problem"]
 
 
-class ImageView(Surface):
+class ImageCanvas(Surface):
     """Shows one picture; everything on it is drawn into one frame, outlines and texts above it."""
 
     def __init__(

@@ -10,9 +10,9 @@ from PIL import Image
 
 from domain.ports import DecodedImage
 from domain.values import Scale
+from ui.presenters.image_presenter import Overlay
+from ui.presenters.viewport import Viewport
 from ui.theme import INFERNO, VIRIDIS
-from ui.view_models.image_vm import Overlay
-from ui.view_models.viewport import Viewport
 
 SMALLEST_LEVEL = 1024
 #: From this zoom on single pixels are meant to be seen.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ui.presenters.entries import EntryState, Row
 from ui.theme import VERDICT_TONES, Ink, Radius, Size, Space, Tone, Tones, Type
-from ui.view_models.entries import EntryState, Row
 from ui.widgets.paint import rounded
 from ui.widgets.scrolling import ScrollSurface
 

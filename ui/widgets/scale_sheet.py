@@ -8,8 +8,8 @@ from typing import Any
 
 import customtkinter as ctk
 
+from ui.presenters.verdict_card import ScaleChoice
 from ui.theme import Ink, Radius, Size, Space, Tones, Type
-from ui.view_models.verdict_vm import ScaleChoice
 from ui.widgets.button import Button
 from ui.widgets.fonts import fonts_of
 from ui.widgets.sheet import Sheet, words

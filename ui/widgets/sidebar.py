@@ -9,8 +9,8 @@ from typing import Any, Literal
 import customtkinter as ctk
 
 from domain.values import VerdictWord
+from ui.presenters.entries import Row
 from ui.theme import VERDICT_SHORT, VERDICT_TONES, Ink, Radius, Size, Space, Type
-from ui.view_models.entries import Row
 from ui.widgets.button import Button
 from ui.widgets.fonts import fonts_of
 from ui.widgets.menu import Item, popup

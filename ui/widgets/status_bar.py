@@ -7,9 +7,9 @@ from typing import Any
 
 import customtkinter as ctk
 
+from ui.presenters.speech_presenter import Caption, SpeechDisplay
+from ui.presenters.workers_presenter import Chip, Health
 from ui.theme import Colour, Ink, Radius, Size, Space, Tones, Type
-from ui.view_models.speech_vm import Caption, SpeechDisplay
-from ui.view_models.workers_vm import Chip, Health
 from ui.widgets.button import Button
 from ui.widgets.paint import dot, rounded
 from ui.widgets.rule import Rule

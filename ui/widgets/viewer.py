@@ -7,11 +7,11 @@ from typing import Any
 
 import customtkinter as ctk
 
+from ui.presenters.image_presenter import OverlayControls
+from ui.presenters.worklist_presenter import ProgressDisplay
 from ui.theme import Ink, Radius, Size, Space, Type
-from ui.view_models.image_vm import OverlayControls
-from ui.view_models.worklist_vm import ProgressDisplay
 from ui.widgets.button import Button
-from ui.widgets.image_view import ImageView
+from ui.widgets.image_view import ImageCanvas
 from ui.widgets.paint import rounded
 from ui.widgets.rule import Rule
 from ui.widgets.slider import Slider
@@ -28,7 +28,7 @@ class ToolBar(ctk.CTkFrame):
         self,
         master: Any,
         *,
-        view: ImageView,
+        view: ImageCanvas,
         on_regions: Callable[[], None],
         on_heat_map: Callable[[], None],
         on_attention: Callable[[], None],
@@ -275,7 +275,7 @@ class Viewer(ctk.CTkFrame):
         super().__init__(master, corner_radius=0, fg_color=Ink.STAGE)
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure(2, weight=1)
-        self.image = ImageView(self, on_region=on_region, on_zoom=lambda zoom: self.tools.show_zoom(zoom))
+        self.image = ImageCanvas(self, on_region=on_region, on_zoom=lambda zoom: self.tools.show_zoom(zoom))
         self.tools = ToolBar(
             self,
             view=self.image,

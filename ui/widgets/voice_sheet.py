@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from ui.presenters.speech_presenter import SpeechDisplay, SpeechPresenter
 from ui.theme import Ink, Space, Tones, Type
-from ui.view_models.speech_vm import SpeechDisplay, SpeechPresenter
 from ui.widgets.button import Button
 from ui.widgets.menu import Item, popup
 from ui.widgets.segmented import Segmented

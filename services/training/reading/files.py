@@ -23,7 +23,7 @@ _THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
 
 
 class FilePatches:
-    """Port ``Patches`` over files of a folder; holds names, never pixels."""
+    """Port ``LabelledPatches`` over files of a folder; holds names, never pixels."""
 
     def __init__(
         self,

@@ -113,7 +113,7 @@ def look_at_dataset(path: Path, *, cache: Cache, progress: Progress | None, what
 
 
 class Hdf5Patches:
-    """Port ``Patches`` over a dataset of N×H×W×3 uint8; the file is opened in each process when it is first needed."""
+    """Port ``LabelledPatches`` over a dataset of N×H×W×3 uint8; each process opens the file when it first needs it."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from domain.errors import BadTrainingData
-from services.training.patches import Patches
+from services.training.patches import LabelledPatches
 from services.training.reading import class_folders, hdf5, kaggle
 from services.training.reading.cleaning import clean
 from services.training.reading.files import FilePatches
@@ -29,10 +29,10 @@ Histovox understands:
 
 
 @dataclass(frozen=True)
-class Opened:
+class Dataset:
     """A set of patches and what was found when it was opened."""
 
-    patches: Patches
+    patches: LabelledPatches
     report: DataReport
 
 
@@ -54,7 +54,7 @@ def open_split(
     positive: str | None = None,
     progress: Progress | None = None,
     decode: Decode = decode_file,
-) -> Opened:
+) -> Dataset:
     """Open one split of a folder; its layout is recognised, and every image is looked at once.
 
     ``labels`` is a labels file that takes the place of the folder's own; ``positive`` names the tumour class of class
@@ -86,7 +86,7 @@ def open_images(
     cache_dir: Path,
     progress: Progress | None = None,
     decode: Decode = decode_file,
-) -> Opened:
+) -> Dataset:
     """Open a folder of images with a labels file (columns ``id`` and ``label``) from anywhere.
 
     Raises:
@@ -95,7 +95,7 @@ def open_images(
     return _open_files(kaggle.list_labelled(images, labels), cache_dir, progress, decode, images.name)
 
 
-def require_both_classes(patches: Patches, what: str) -> None:
+def require_both_classes(patches: LabelledPatches, what: str) -> None:
     """Nothing can be learnt or measured with one class alone. ``what`` names the set in the message.
 
     Raises:
@@ -111,7 +111,7 @@ def require_both_classes(patches: Patches, what: str) -> None:
     )
 
 
-def _open_files(listing: Listing, cache_dir: Path, progress: Progress | None, decode: Decode, what: str) -> Opened:
+def _open_files(listing: Listing, cache_dir: Path, progress: Progress | None, decode: Decode, what: str) -> Dataset:
     cache = Cache.of(cache_dir, listing.root, listing.labels_file)
     facts, decoded = look_at_files(
         listing.root, listing.files, listing.stamps, cache=cache, decode=decode, progress=progress, what=what
@@ -128,10 +128,10 @@ def _open_files(listing: Listing, cache_dir: Path, progress: Progress | None, de
         facts.fingerprints[kept.rows],
         decode,
     )
-    return Opened(patches, kept.report)
+    return Dataset(patches, kept.report)
 
 
-def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: Progress | None) -> Opened:
+def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: Progress | None) -> Dataset:
     path = hdf5.file_of(folder, split, "x.h5")
     cache = Cache.of(cache_dir, path)
     labels = hdf5.read_labels(hdf5.file_of(folder, split, "y.h5"))
@@ -156,7 +156,7 @@ def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: Progress | N
         kept.patch_px,
         facts.fingerprints[kept.rows],
     )
-    return Opened(patches, kept.report)
+    return Dataset(patches, kept.report)
 
 
 def _chosen(values: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:

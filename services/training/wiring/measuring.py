@@ -9,11 +9,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from adapters.vision.package_format import Evaluation, PackageConfig
+from adapters.models.package_format import Evaluation, PackageConfig
 from services.training.evaluation import Fitted, Subject, evaluate, fit, reported
-from services.training.patches import Chosen, Patches
-from services.training.report import Report, card_figures
-from services.training.robustness import ShiftedFigures, Told, robustness
+from services.training.patches import LabelledPatches, PatchSubset
+from services.training.report import EvaluationReport, card_figures
+from services.training.robustness import ShiftedFigures, ShiftProgressCallback, robustness
 from services.training.scoring import score_all
 from services.training.views import Views
 from services.training.wiring.networks import score_with
@@ -37,7 +37,7 @@ class Protocol:
 class Measured:
     """What was measured on held-out patches, and how the scores are to be read."""
 
-    report: Report
+    report: EvaluationReport
     fitted: Fitted
     margins: Tensor
     """Of all held-out patches, (N,)."""
@@ -54,12 +54,12 @@ def measure(
     network: nn.Module,
     config: PackageConfig,
     positive: int,
-    held_out: Patches,
+    held_out: LabelledPatches,
     protocol: Protocol,
     *,
     model: str,
     say: Callable[[str], None],
-    told: Told | None = None,
+    told: ShiftProgressCallback | None = None,
     fabric: Fabric | None = None,
 ) -> Measured:
     """Fit the operating point on one half of ``held_out`` and measure on the other.
@@ -73,7 +73,7 @@ def measure(
     fitted = fit(margins, labels, ids, protocol.sensitivity)
     subject = Subject(model=model, source=protocol.source)
     report = evaluate(margins, labels, ids, groups, fitted.point, fitted.digest, subject=subject)
-    kept = Chosen(held_out, torch.nonzero(reported(ids, fitted.digest)).flatten().tolist())
+    kept = PatchSubset(held_out, torch.nonzero(reported(ids, fitted.digest)).flatten().tolist())
     say("and from eight sides, and on re-compressed, restained and rescaled copies")
     views = None
     if protocol.sides > 1:
@@ -83,11 +83,13 @@ def measure(
     return Measured(report, fitted, margins, shifts, _evaluation(report, views, shifts, protocol.source))
 
 
-def _named(told: Told | None, name: str) -> Callable[[int, int], None] | None:
+def _named(told: ShiftProgressCallback | None, name: str) -> Callable[[int, int], None] | None:
     return None if told is None else lambda done, total: told(name, done, total)
 
 
-def _evaluation(report: Report, views: Report | None, shifts: list[ShiftedFigures], source: str) -> Evaluation:
+def _evaluation(
+    report: EvaluationReport, views: EvaluationReport | None, shifts: list[ShiftedFigures], source: str
+) -> Evaluation:
     figures = card_figures(report)
     averaged = {
         name: {"value": getattr(views, name), "interval": views.intervals[name]}

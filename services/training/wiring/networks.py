@@ -9,19 +9,19 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from adapters.vision.devices import pick_device
-from adapters.vision.package import LoadedPackage, default_model, load_package
-from adapters.vision.package_format import PackageConfig
-from adapters.vision.preprocess import margins_of, prepare
-from adapters.vision.registry import architecture
-from adapters.vision.torch_classifier import TorchClassifier
+from adapters.models.devices import pick_device
+from adapters.models.package import LoadedPackage, default_model, load_package
+from adapters.models.package_format import PackageConfig
+from adapters.models.preprocess import margins_of, prepare
+from adapters.models.registry import architecture
+from adapters.models.torch_classifier import TorchClassifier
 from domain.errors import BadRecipe, BadTrainingData
 from services.runtime.settings import load_settings
-from services.training.patches import Patches
+from services.training.patches import LabelledPatches
 from services.training.provenance import Origin
 from services.training.recipe import Recipe
 from services.training.run_folder import BEST, DATA, PACKAGE, RECIPE, RunFolder
-from services.training.scoring import Told, score_all
+from services.training.scoring import ProgressCallback, score_all
 from services.training.transfer import start_from_imagenet, start_from_state
 from services.training.views import Score
 
@@ -47,7 +47,7 @@ def load(name: str | None) -> LoadedPackage:
     return load_package(package_folder(name))
 
 
-def require_fitting(package: LoadedPackage, patches: Patches) -> None:
+def require_fitting(package: LoadedPackage, patches: LabelledPatches) -> None:
     """Raises BadTrainingData where the package looks at patches of another size: they would show another scale."""
     wanted = package.config.patch_size_pixels
     if patches.patch_px != wanted:
@@ -156,7 +156,9 @@ def served(package: LoadedPackage) -> Score:
     return score
 
 
-def taught(recipe: Recipe, patches: Patches, fabric: Fabric, progress: Told | None = None) -> Tensor | None:
+def taught(
+    recipe: Recipe, patches: LabelledPatches, fabric: Fabric, progress: ProgressCallback | None = None
+) -> Tensor | None:
     """What the recipe's teachers say of each patch: (N,) probabilities, each teacher's own calibration applied.
 
     The mean over teachers of the margins over four views. None where the recipe has no teacher.

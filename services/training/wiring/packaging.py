@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from adapters.vision.appearance import Appearance, fit_appearance, is_glass
-from adapters.vision.package_format import PackageConfig, TrainingFacts, Transform
-from adapters.vision.package_writer import Storage, write_package
-from adapters.vision.registry import architecture
-from adapters.vision.storage import as_stored
+from adapters.models.appearance import Appearance, fit_appearance, is_glass
+from adapters.models.package_format import PackageConfig, TrainingFacts, Transform
+from adapters.models.package_writer import Storage, write_package
+from adapters.models.registry import architecture
+from adapters.models.storage import as_stored
 from domain.errors import BadRecipe, BadTrainingData, RunNotSaved
 from services.training.metrics import area_under_roc
 from services.training.normalise import MEAN, STD, enlarged_px
-from services.training.patches import Chosen, Patches
+from services.training.patches import LabelledPatches, PatchSubset
 from services.training.recipe import Recipe
-from services.training.robustness import Told
+from services.training.robustness import ShiftProgressCallback
 from services.training.scoring import score_all
 from services.training.wiring.measuring import Measured, Protocol, measure, precise
 from services.training.wiring.networks import POSITIVE, load, package_folder, require_fitting, score_with
 
-Say = Callable[[str], None]
+StatusCallback = Callable[[str], None]
 
 #: A level-2 pixel of CAMELYON16, which PatchCamelyon's patches are cut from.
 UM_PER_PX = 0.972
@@ -67,7 +67,7 @@ class Provenance:
     """What the weights that it started from were chosen on (``provenance.Origin``)."""
 
 
-def require_enough(training: Patches, held_out: Patches) -> None:
+def require_enough(training: LabelledPatches, held_out: LabelledPatches) -> None:
     """Before hours of training: can a package be made of it? Raises BadTrainingData."""
     if min(len(training), len(held_out)) < LEAST_PATCHES:
         raise BadTrainingData(
@@ -84,15 +84,15 @@ def require_enough(training: Patches, held_out: Patches) -> None:
 
 def ship(
     network: nn.Module,
-    training: Patches,
-    held_out: Patches,
+    training: LabelledPatches,
+    held_out: LabelledPatches,
     folder: Path,
     *,
     provenance: Provenance,
     protocol: Protocol,
     storage: Storage,
-    say: Say,
-    told: Told | None = None,
+    say: StatusCallback,
+    told: ShiftProgressCallback | None = None,
 ) -> Measured:
     """Write ``folder`` as a package of ``network``, measured on the weights as they are stored.
 
@@ -127,12 +127,12 @@ def ship(
 def recalibrate(
     model: str,
     name: str | None,
-    held_out: Patches,
+    held_out: LabelledPatches,
     *,
     protocol: Protocol,
     fabric: Fabric,
-    say: Say,
-    told: Told | None = None,
+    say: StatusCallback,
+    told: ShiftProgressCallback | None = None,
 ) -> tuple[Path, Measured]:
     """Fit the operating point of a package anew and write it back, or as ``name``. Returns its folder.
 
@@ -200,7 +200,7 @@ def _config(recipe: Recipe, patch_px: int, um_per_px: float) -> PackageConfig:
     )
 
 
-def _limits(provenance: Provenance, held_out: Patches) -> tuple[str, ...]:
+def _limits(provenance: Provenance, held_out: LabelledPatches) -> tuple[str, ...]:
     said = tuple(limit.format(data=provenance.data_name, um_per_px=provenance.um_per_px) for limit in LIMITS)
     return said if held_out.groups is not None else (*said, NO_SLIDES)
 
@@ -216,7 +216,7 @@ def _facts(provenance: Provenance, patches: int) -> TrainingFacts:
     )
 
 
-def _appearance(training: Patches, held_out: Patches) -> Appearance:
+def _appearance(training: LabelledPatches, held_out: LabelledPatches) -> Appearance:
     try:
         return fit_appearance(_some_images(training), _some_images(held_out))
     except ValueError as error:
@@ -225,7 +225,7 @@ def _appearance(training: Patches, held_out: Patches) -> Appearance:
         ) from None
 
 
-def _some_images(patches: Patches) -> NDArray[np.uint8]:
+def _some_images(patches: LabelledPatches) -> NDArray[np.uint8]:
     most = min(APPEARANCE_PATCHES, max(LEAST_PATCHES, APPEARANCE_BYTES // (3 * patches.patch_px**2)))
-    chosen = Chosen(patches, np.random.default_rng(0).permutation(len(patches))[:most].tolist())
+    chosen = PatchSubset(patches, np.random.default_rng(0).permutation(len(patches))[:most].tolist())
     return np.ascontiguousarray(chosen.read(range(len(chosen))).permute(0, 2, 3, 1).numpy())

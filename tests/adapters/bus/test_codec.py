@@ -32,7 +32,7 @@ def test_a_message_comes_out_as_it_went_in() -> None:
 
 def test_image_bytes_ride_beside_the_json_untouched() -> None:
     frames = codec.encode(a_request("j", [b"\x00\xff\x00"]))
-    assert frames[0] == b"histovox/1"
+    assert frames[0] == b"histovox/2"
     assert frames[3:] == [b"\x00\xff\x00"]
     assert b'"jobid":"j"' in bytes(frames[1])
 
@@ -49,7 +49,7 @@ def test_buffers_may_be_views() -> None:
         ([], MalformedFrame, "not a Histovox message"),
         ([b"GET / HTTP/1.1"], MalformedFrame, "not a Histovox message"),
         ([b"histovox/" + b"9" * 1000], MalformedFrame, "not a Histovox message"),
-        ([b"histovox/2", header(), b"{}"], ProtocolMismatch, "version 2"),
+        ([b"histovox/3", header(), b"{}"], ProtocolMismatch, "version 3"),
         ([b"histovox/0", header(), b"{}"], ProtocolMismatch, "update the older"),
         ([PROTOCOL_TAG, header()], MalformedFrame, "at least three frames"),
         ([PROTOCOL_TAG, b"", b""], MalformedFrame, "header is wrong"),

@@ -20,7 +20,7 @@ from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobAccepted, RequestRejected
 from domain.messages.speech import Speak, StopSpeaking
-from domain.messages.workers import GreetWorker, ProcessState, ProcessStateChanged, QueryStatus, WorkerBeat
+from domain.messages.workers import GreetWorker, ProcessState, ProcessStateChanged, QueryStatus, WorkerHeartbeat
 from domain.ports import BrokerClient, SessionLine, WorkerLine
 from tests.builders import a_request, an_answer
 from tests.fakes.bus import FakeBrokerClient, FakeSessionLine, FakeWorkerLine
@@ -65,7 +65,7 @@ def greeting() -> Envelope:
 
 
 def beat(number: int) -> Envelope:
-    body = WorkerBeat(worker_id="w", jobs_held=number, forward_seconds=0)
+    body = WorkerHeartbeat(worker_id="w", jobs_held=number, forward_seconds=0)
     return Envelope.of(body, source="classifier/t", session="*")
 
 
@@ -122,7 +122,7 @@ def test_any_thread_may_send_and_nothing_is_lost(line: ZmqWorkerLine, broker_end
     bodies = [codec.decode(broker_end.recv_multipart()).body for _ in range(400)]
     for thread in threads:
         thread.join()
-    assert sorted(body.jobs_held for body in bodies if isinstance(body, WorkerBeat)) == sorted([*range(100)] * 4)
+    assert sorted(body.jobs_held for body in bodies if isinstance(body, WorkerHeartbeat)) == sorted([*range(100)] * 4)
 
 
 def test_an_answer_to_a_broker_that_has_gone_is_ignored(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:

@@ -21,7 +21,7 @@ from domain.values import HeatMapGrid, Priority, Region
 from tests.builders import a_model, a_request, a_worker, an_answer, an_item
 from tests.fakes.clock import FakeClock
 from tests.fakes.journal import FakeJournal
-from tests.services.broker.desk_at_work import ENDPOINTS, Bench
+from tests.services.broker.handler_at_work import ENDPOINTS, Bench
 
 ONE, TWO = ENDPOINTS
 
@@ -133,7 +133,7 @@ def test_a_model_that_nobody_has_fails_the_job_as_soon_as_that_is_known() -> Non
 def test_a_model_of_a_worker_that_was_lost_may_come_back() -> None:
     bench = Bench()
     bench.worker()
-    bench.desk.worker_disconnected(ONE)
+    bench.handler.worker_disconnected(ONE)
     assert bench.ask(a_request("j", model="tiny")) == [JobAccepted(queued_before=0)]
 
 
@@ -143,7 +143,7 @@ def test_the_jobs_of_a_lost_worker_are_done_by_the_next(how: str) -> None:
     bench.worker()
     bench.job("j")
     if how == "disconnected":
-        bench.desk.worker_disconnected(ONE)
+        bench.handler.worker_disconnected(ONE)
     elif how == "frozen":
         bench.pass_time(2.5)
         assert not bench.heard(WorkerLost, "*")
@@ -166,7 +166,7 @@ def test_requeued_jobs_keep_their_place_before_those_that_waited() -> None:
     bench.worker(a_worker(credit=2))
     for job_id in "abcd":
         bench.job(job_id, priority=Priority.BULK)
-    bench.desk.worker_disconnected(ONE)
+    bench.handler.worker_disconnected(ONE)
     bench.worker(a_worker("w2", credit=4))
     assert bench.leased_ids() == ["a", "b", "a", "b", "c", "d"]
 
@@ -177,7 +177,7 @@ def test_a_job_that_loses_three_workers_is_failed_with_its_reason() -> None:
     for number in (1, 2, 3):
         assert not bench.told(JobFailed)
         bench.worker(a_worker(f"w{number}"))
-        bench.desk.worker_disconnected(ONE)
+        bench.handler.worker_disconnected(ONE)
     (failed,) = bench.told(JobFailed)
     assert isinstance(failed.body, JobFailed)
     assert (failed.body.code, failed.body.fault) == ("worker_lost", "ours")
@@ -198,7 +198,7 @@ def test_a_hanging_forward_pass_counts_as_frozen_and_its_end_as_recovery() -> No
     for _ in range(12):
         bench.clock.advance(0.25)
         bench.beats(forward=121)
-        bench.desk.tick()
+        bench.handler.tick()
     assert len(bench.heard(WorkerLost, "*")) == 1
     assert len(bench.heard(WorkerFound, "*")) == 1
     bench.beats(forward=0.1)
@@ -220,7 +220,7 @@ def test_silence_while_the_broker_itself_stood_still_is_forgiven() -> None:
     bench.worker()
     bench.pass_time(1, beating=[(ONE, "w1")])
     bench.clock.advance(30)
-    bench.desk.tick()
+    bench.handler.tick()
     assert not bench.heard(WorkerLost, "*")
 
 
@@ -236,7 +236,7 @@ def test_the_first_answer_wins_and_a_late_one_is_not_shown() -> None:
     assert isinstance(answer.body, ImagesClassified)
     assert answer.body.answers[0].result is not None
     assert answer.body.answers[0].result.verdict.probability == 0.9
-    assert (TWO, CancelJob()) in [(to, e.body) for to, e in bench.post.workers]
+    assert (TWO, CancelJob()) in [(to, e.body) for to, e in bench.sender.workers]
 
 
 def test_a_failure_that_may_pass_is_tried_again_and_one_that_may_not_is_told() -> None:
@@ -247,13 +247,13 @@ def test_a_failure_that_may_pass_is_tried_again_and_one_that_may_not_is_told() -
         lease = bench.leases()[-1]
         assert lease.header.attempt == attempt
         trouble = JobFailed(code="device_lost", message="CUDA went away", fault="ours", retryable=True)
-        bench.desk.worker_said(ONE, lease.answer(trouble, source="classifier/w1"))
+        bench.handler.worker_said(ONE, lease.answer(trouble, source="classifier/w1"))
     (failed,) = bench.told(JobFailed)
     assert isinstance(failed.body, JobFailed)
     assert failed.body.code == "device_lost"
     bench.job("k")
     final = JobFailed(code="bad_region", message="outside", fault="caller")
-    bench.desk.worker_said(ONE, bench.leases()[-1].answer(final, source="classifier/w1"))
+    bench.handler.worker_said(ONE, bench.leases()[-1].answer(final, source="classifier/w1"))
     assert bench.told(JobFailed)[-1].body == final
 
 
@@ -265,7 +265,7 @@ def test_a_failure_of_an_attempt_given_up_long_ago_is_ignored() -> None:
     bench.pass_time(3)
     bench.beats()
     failed = JobFailed(code="cancelled", message="called off", fault="ours")
-    bench.desk.worker_said(ONE, old.answer(failed, source="classifier/w1"))
+    bench.handler.worker_said(ONE, old.answer(failed, source="classifier/w1"))
     assert not bench.told(JobFailed)
     bench.answer(bench.leases()[-1])
     assert bench.told(ImagesClassified)
@@ -277,7 +277,7 @@ def test_an_answer_to_something_else_is_not_taken_for_an_answer() -> None:
     bench.job("j")
     lease = bench.leases()[0]
     other = an_answer(a_request("j"))
-    bench.desk.worker_said(ONE, lease.answer(other.body, source="classifier/w1"))
+    bench.handler.worker_said(ONE, lease.answer(other.body, source="classifier/w1"))
     assert not bench.told(ImagesClassified)
     assert bench.leases()[-1].header.attempt == 2
 
@@ -287,7 +287,7 @@ def test_progress_reaches_the_session() -> None:
     bench.worker()
     bench.job("j")
     progress = JobProgressed(done=3, total=9)
-    bench.desk.worker_said(ONE, bench.leases()[0].answer(progress, source="classifier/w1"))
+    bench.handler.worker_said(ONE, bench.leases()[0].answer(progress, source="classifier/w1"))
     (heard,) = bench.heard(JobProgressed)
     assert (heard.body, heard.header.jobid) == (progress, "j")
 
@@ -308,7 +308,7 @@ def test_an_explanation_goes_its_way_without_the_files_path() -> None:
         method="Grad-CAM",
         model="tiny",
     )
-    bench.desk.worker_said(ONE, lease.answer(explained, source="classifier/w1", buffers=(b"\x01",)))
+    bench.handler.worker_said(ONE, lease.answer(explained, source="classifier/w1", buffers=(b"\x01",)))
     (answer,) = bench.told(ImageExplained)
     assert answer.buffers == (b"\x01",)
 
@@ -321,7 +321,7 @@ def test_a_cancelled_job_waits_no_more_and_its_worker_is_called_off() -> None:
     assert bench.ask(cancel).count(JobCancelled(was_running=True)) == 2
     answered = {envelope.header.correlationid for envelope in bench.told(JobCancelled)}
     assert answered == {request.header.id, cancel.header.id}
-    assert bench.post.workers[-1][1].body == CancelJob()
+    assert bench.sender.workers[-1][1].body == CancelJob()
     bench.answer(bench.leases()[0])
     assert not bench.told(ImagesClassified)
     assert bench.ask(cancel) == [JobCancelled(was_running=False)]
@@ -351,10 +351,10 @@ def test_one_who_asks_again_for_an_open_job_is_answered_too() -> None:
 def test_a_worker_that_cannot_be_reached_costs_no_attempt() -> None:
     bench = Bench()
     bench.worker()
-    bench.post.unreachable.add(ONE)
+    bench.sender.unreachable.add(ONE)
     bench.job("j")
-    bench.desk.worker_disconnected(ONE)
-    bench.post.unreachable.clear()
+    bench.handler.worker_disconnected(ONE)
+    bench.sender.unreachable.clear()
     bench.worker(a_worker("w2"))
     assert (bench.leases()[-1].header.attempt, bench.journal.jobs["j"].attempt) == (1, 1)
     bench.answer(bench.leases()[-1])
@@ -363,9 +363,9 @@ def test_a_worker_that_cannot_be_reached_costs_no_attempt() -> None:
 
 def test_workers_are_greeted_when_they_come_and_every_second() -> None:
     bench = Bench()
-    bench.desk.worker_connected(ONE)
+    bench.handler.worker_connected(ONE)
     bench.pass_time(3)
-    greetings = [e for _, e in bench.post.workers if isinstance(e.body, GreetWorker)]
+    greetings = [e for _, e in bench.sender.workers if isinstance(e.body, GreetWorker)]
     assert len(greetings) == 4
 
 
@@ -404,7 +404,7 @@ def test_a_job_sent_before_any_worker_came_is_answered_from_the_journal_when_one
     bench.worker()
     bench.job("first", images=[b"same"])
     bench.answer(bench.leases()[0])
-    bench.desk.worker_disconnected(ONE)
+    bench.handler.worker_disconnected(ONE)
     bench.job("second", images=[b"same"])
     bench.worker(a_worker("w2"))
     assert bench.leased_ids() == ["first"]
@@ -457,7 +457,7 @@ def test_a_worker_that_refuses_a_job_fails_it_with_its_words() -> None:
     bench.worker()
     bench.job("j")
     no = RequestRejected(code="unknown_model", message="No model is called x.", fault="caller")
-    bench.desk.worker_said(ONE, bench.leases()[0].answer(no, source="classifier/w1"))
+    bench.handler.worker_said(ONE, bench.leases()[0].answer(no, source="classifier/w1"))
     (failed,) = bench.told(JobFailed)
     assert isinstance(failed.body, JobFailed)
     assert failed.body.message == "No model is called x."
@@ -480,8 +480,8 @@ def test_a_late_failure_does_not_make_a_later_loss_forget_the_job() -> None:
     bench.pass_time(3)
     bench.beats()
     failed = JobFailed(code="cancelled", message="called off", fault="ours")
-    bench.desk.worker_said(ONE, old.answer(failed, source="classifier/w1"))
-    bench.desk.worker_disconnected(ONE)
+    bench.handler.worker_said(ONE, old.answer(failed, source="classifier/w1"))
+    bench.handler.worker_disconnected(ONE)
     bench.worker(a_worker("w2"))
     bench.answer(bench.leases()[-1])
     assert bench.told(ImagesClassified)
@@ -492,10 +492,10 @@ def test_a_wrong_answer_of_an_attempt_given_up_long_ago_disturbs_nobody() -> Non
     bench.worker()
     bench.job("j")
     old = bench.leases()[0]
-    bench.desk.worker_disconnected(ONE)
+    bench.handler.worker_disconnected(ONE)
     bench.worker(a_worker("w2"), TWO)
     wrong = an_answer(a_request("j")).body
-    bench.desk.worker_said(ONE, old.answer(wrong, source="classifier/w1"))
+    bench.handler.worker_said(ONE, old.answer(wrong, source="classifier/w1"))
     assert bench.leased_ids(TWO) == ["j"]
     bench.answer(bench.leases(TWO)[0], TWO)
     assert bench.told(ImagesClassified)

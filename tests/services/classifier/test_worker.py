@@ -10,7 +10,7 @@ from domain.errors import BadModelPackage, OutOfMemory
 from domain.messages.imaging import ExplainImage, ImageExplained, ImagesClassified
 from domain.messages.jobs import CancelJob, JobFailed, JobProgressed, RequestRejected
 from domain.messages.speech import Speak
-from domain.messages.workers import GreetWorker, WorkerBeat, WorkerReady
+from domain.messages.workers import GreetWorker, WorkerHeartbeat, WorkerReady
 from domain.ports import DecodedImage
 from domain.values import ImageResult, ItemFailure, Priority, Region, Scale, ScaleSource, VerdictWord
 from domain.verdict import OperatingPoint
@@ -312,8 +312,8 @@ def test_brokers_are_welcomed_once_and_then_hear_beats(worker: WorkerAtWork) -> 
     worker.line.feed_body(GreetWorker(), peer=b"broker-2")
     ready = worker.line.wait_sent(WorkerReady, 2)
     assert [m.name for m in ready[0].body.models] == ["tiny", "second", "third"]  # type: ignore[attr-defined]
-    worker.line.wait_sent(WorkerBeat, 4)
-    peers = {peer for peer, envelope in worker.line.sent if isinstance(envelope.body, WorkerBeat)}
+    worker.line.wait_sent(WorkerHeartbeat, 4)
+    peers = {peer for peer, envelope in worker.line.sent if isinstance(envelope.body, WorkerHeartbeat)}
     assert peers == {b"broker-1", b"broker-2"}
     assert len(worker.line.sent_bodies(WorkerReady)) == 2
 
@@ -325,8 +325,8 @@ def test_a_frozen_forward_pass_shows_in_the_beats(worker: WorkerAtWork) -> None:
     worker.send_images([a_picture()])
 
     def slowest() -> float:
-        beats = [envelope.body for envelope in worker.line.sent_bodies(WorkerBeat)]
-        return max((b.forward_seconds for b in beats if isinstance(b, WorkerBeat) and b.jobs_held == 1), default=0)
+        beats = [envelope.body for envelope in worker.line.sent_bodies(WorkerHeartbeat)]
+        return max((b.forward_seconds for b in beats if isinstance(b, WorkerHeartbeat) and b.jobs_held == 1), default=0)
 
     wait_until(lambda: slowest() > 0.3, what="a beat that tells of a long forward pass")
     held.set()

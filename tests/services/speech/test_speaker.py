@@ -10,10 +10,10 @@ from domain.errors import EngineUnavailable
 from domain.messages.base import Message
 from domain.messages.speech import SpeechFailed, UtteranceFinished, UtteranceStarted
 from services.speech.configuration import Current, SpeechSettings
-from services.speech.rack import EngineRack
+from services.speech.engine_pool import EnginePool
 from services.speech.speaker import LONGEST_QUEUE, Kind, Speaker, Utterance
 from tests.fakes.clock import FakeClock
-from tests.fakes.speech import FakeBackstage, FakeEngine, FakeEngines, FakePlayer, Told, exactly_once
+from tests.fakes.speech import FakeBackgroundExecutor, FakeEngine, FakeEngines, FakePlayer, RecordedEvents, exactly_once
 
 
 class Desk:
@@ -21,16 +21,16 @@ class Desk:
 
     def __init__(self, *, device: bool = True, **settings: object) -> None:
         self.first, self.second = FakeEngine("first"), FakeEngine("second")
-        self.player, self.backstage, self.clock, self.told = (
+        self.player, self.executor, self.clock, self.told = (
             FakePlayer(device=device),
-            FakeBackstage(),
+            FakeBackgroundExecutor(),
             FakeClock(),
-            Told(),
+            RecordedEvents(),
         )
         self.current = Current(SpeechSettings.model_validate({"engine": "first"} | settings))
-        self.rack = EngineRack(FakeEngines(self.first, self.second))
+        self.pool = EnginePool(FakeEngines(self.first, self.second))
         self.speaker = Speaker(
-            self.current, self.rack, self.player, self.backstage, self.told, self.clock, lambda call: call()
+            self.current, self.pool, self.player, self.executor, self.told, self.clock, lambda call: call()
         )
 
     def say(self, text: str, *, urgent: bool = False, kind: Kind = Kind.COMMAND, request: str | None = None) -> None:
@@ -75,11 +75,11 @@ class TestSpeaking:
         )
 
     def test_the_caption_does_not_wait_for_the_sound(self, desk: Desk) -> None:
-        desk.backstage.held = True
+        desk.executor.held = True
         desk.say("Ready.")
         assert desk.told.started == ["Ready."]
         assert not desk.player.playing
-        desk.backstage.do_all()
+        desk.executor.do_all()
         assert desk.player.playing
 
     def test_the_next_sentence_is_rendered_while_the_first_plays(self, desk: Desk) -> None:
@@ -164,10 +164,10 @@ class TestStopping:
         assert exactly_once(desk.events)
 
     def test_stop_while_a_sentence_is_rendered_lets_nothing_be_heard_later(self, desk: Desk) -> None:
-        desk.backstage.held = True
+        desk.executor.held = True
         desk.say("One.")
         desk.speaker.stop()
-        desk.backstage.do_all()
+        desk.executor.do_all()
         assert not desk.player.sounds
         assert desk.told.outcomes == ["stopped"]
 
@@ -333,11 +333,11 @@ class TestChangingSettings:
         assert desk.told.outcomes == ["spoken"]
 
     def test_a_change_while_a_sentence_is_rendered_loses_nothing(self, desk: Desk) -> None:
-        desk.backstage.held = True
+        desk.executor.held = True
         desk.say("One.")
         desk.configure(rate_wpm=100)
-        desk.backstage.held = False
-        desk.backstage.do_all()
+        desk.executor.held = False
+        desk.executor.do_all()
         assert desk.player.playing
         desk.hear_all()
         assert len(desk.player.sounds) == 1
@@ -367,15 +367,15 @@ def test_whatever_happens_each_utterance_begins_and_ends_once(seed: int) -> None
         lambda: desk.player.finish() if desk.player.playing else None,
         lambda: desk.player.lose_device() if desk.player.playing else None,
         lambda: desk.first.faults.append(EngineUnavailable("hoarse")),
-        lambda: setattr(desk.backstage, "held", dice.random() < 0.3),
-        desk.backstage.do_all,
+        lambda: setattr(desk.executor, "held", dice.random() < 0.3),
+        desk.executor.do_all,
         lambda: desk.clock.advance(dice.random() * 3),
         desk.speaker.tick,
     ]
     for _ in range(300):
         dice.choice(actions)()
-    desk.backstage.held = False
-    desk.backstage.do_all()
+    desk.executor.held = False
+    desk.executor.do_all()
     desk.hear_all()
     assert exactly_once(desk.events)
     assert desk.told.started

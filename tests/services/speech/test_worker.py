@@ -27,18 +27,18 @@ from domain.messages.speech import (
 )
 from services.runtime.settings import Settings
 from services.speech.announcer import Announcer
-from services.speech.backstage import BackstageThread
+from services.speech.background_executor import BackgroundThread
 from services.speech.configuration import Configurator, Current, SettingsFile, SpeechSettings
+from services.speech.engine_pool import EnginePool
 from services.speech.handlers import SpeechHandlers
 from services.speech.loop import Inbox, run
-from services.speech.rack import EngineRack
 from services.speech.speaker import Speaker
 from services.speech.wiring import starting_settings
 from tests.builders import a_result
 from tests.conftest import Folders
 from tests.fakes.bus import FakeSessionLine
 from tests.fakes.clock import FakeClock
-from tests.fakes.speech import FakeBackstage, FakeEngine, FakeEngines, FakePlayer, Told
+from tests.fakes.speech import FakeBackgroundExecutor, FakeEngine, FakeEngines, FakePlayer, RecordedEvents
 from tests.waiting import wait_until
 
 
@@ -46,15 +46,15 @@ class Worker:
     def __init__(self, file: SettingsFile, *, stored: SpeechSettings | None = None) -> None:
         self.first, self.second = FakeEngine("first"), FakeEngine("second")
         self.engines = FakeEngines(self.first, self.second, FakeEngine("third"), unavailable={"third": "no library"})
-        self.player, self.told, clock, backstage = FakePlayer(), Told(), FakeClock(), FakeBackstage()
+        self.player, self.told, clock, executor = FakePlayer(), RecordedEvents(), FakeClock(), FakeBackgroundExecutor()
         self.current = Current(stored or file.load("first", "en"))
-        rack = EngineRack(self.engines)
-        self.speaker = Speaker(self.current, rack, self.player, backstage, self.told, clock, lambda call: call())
+        pool = EnginePool(self.engines)
+        self.speaker = Speaker(self.current, pool, self.player, executor, self.told, clock, lambda call: call())
         self.configurator = Configurator(
             self.current,
-            rack,
+            pool,
             self.player,
-            backstage,
+            executor,
             self.told,
             save=file.save,
             changed=self.speaker.settings_changed,
@@ -215,12 +215,12 @@ class TestTheLoop:
     @pytest.fixture
     def line(self) -> Iterator[tuple[FakeSessionLine, FakePlayer]]:
         line, inbox, clock, player = FakeSessionLine(source="speech"), Inbox(), SystemClock(), FakePlayer()
-        backstage = BackstageThread(inbox.post)
-        current, rack = Current(SpeechSettings(engine="first")), EngineRack(FakeEngines(FakeEngine("first")))
-        speaker = Speaker(current, rack, player, backstage, line.publish, clock, inbox.post)
+        executor = BackgroundThread(inbox.post)
+        current, pool = Current(SpeechSettings(engine="first")), EnginePool(FakeEngines(FakeEngine("first")))
+        speaker = Speaker(current, pool, player, executor, line.publish, clock, inbox.post)
         announcer = Announcer(current, speaker.say, clock)
         configurator = Configurator(
-            current, rack, player, backstage, line.publish, save=lambda s: None, changed=speaker.settings_changed
+            current, pool, player, executor, line.publish, save=lambda s: None, changed=speaker.settings_changed
         )
         handlers = SpeechHandlers(current, speaker, announcer, configurator)
         stop = threading.Event()
@@ -229,7 +229,7 @@ class TestTheLoop:
         yield line, player
         stop.set()
         thread.join(20)
-        backstage.close()
+        executor.close()
         assert not thread.is_alive()
         assert not player.playing
 

@@ -15,7 +15,7 @@ from domain.verdict import OperatingPoint
 from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.evaluation import Subject, evaluate, fit, reported
 from services.training.metrics import ScoredPatches
-from services.training.report import Report, card_figures
+from services.training.report import EvaluationReport, card_figures
 from tests.services.training.scored import margins_and_labels, names
 
 KEYS = [
@@ -41,7 +41,7 @@ KEYS = [
 POINT = OperatingPoint(temperature=3.0, bias=0.1, calibrated=True, threshold=0.3, band=(0.2, 0.6))
 
 
-def _report(count: int = 600, draws: int = 20, **changes: object) -> Report:
+def _report(count: int = 600, draws: int = 20, **changes: object) -> EvaluationReport:
     margins, labels = margins_and_labels(count)
     given = {"groups": None, "calibrated_on": calibration_ids_digest(names(count))} | changes
     return evaluate(margins, labels, names(count), operating_point=POINT, draws=draws, **given)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ def test_metrics_json_has_the_agreed_keys_first_and_no_number_that_is_none() -> 
         low, high = found["intervals"][name]
         assert low <= high
     assert found["classes"]["tumour"] + found["classes"]["normal"] == found["n"]
-    assert Report.model_validate_json(text).json_text() == text
+    assert EvaluationReport.model_validate_json(text).json_text() == text
 
 
 def test_the_same_patches_give_the_same_report_to_the_last_digit() -> None:

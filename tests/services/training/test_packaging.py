@@ -10,10 +10,10 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from adapters.vision.devices import Device
-from adapters.vision.package import load_package
-from adapters.vision.registry import architecture, architecture_names
-from adapters.vision.torch_classifier import TorchClassifier
+from adapters.models.devices import Device
+from adapters.models.package import load_package
+from adapters.models.registry import architecture, architecture_names
+from adapters.models.torch_classifier import TorchClassifier
 from domain.errors import BadRecipe, BadTrainingData
 from services.training.evaluation import evaluate
 from services.training.loop import Training, predict, train

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from domain.errors import BadTrainingData
-from services.training.patches import Chosen
-from services.training.reading import Opened, available_splits, open_images, open_split, require_both_classes
+from services.training.patches import PatchSubset
+from services.training.reading import Dataset, available_splits, open_images, open_split, require_both_classes
 from services.training.reading.cleaning import KNOWN_BAD_IDS
 from services.training.reading.pixels import fingerprint
 from tests.fakes.patches import FakePatches
@@ -35,11 +35,11 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def opened(folder: Path, split: str = "train", positive: str | None = None) -> Opened:
+def opened(folder: Path, split: str = "train", positive: str | None = None) -> Dataset:
     return open_split(folder, split, cache_dir=folder.parent / "cache", positive=positive)
 
 
-def pixels_by_label(found: Opened) -> dict[bytes, int]:
+def pixels_by_label(found: Dataset) -> dict[bytes, int]:
     """Each patch's fingerprint with its label: what a set teaches, whatever it is called."""
     pixels = found.patches.read(range(len(found.patches))).permute(0, 2, 3, 1).numpy()
     return {fingerprint(patch): label for patch, label in zip(pixels, found.patches.labels.tolist(), strict=True)}
@@ -264,7 +264,7 @@ def test_one_class_alone_is_refused() -> None:
     tumours = [index for index, label in enumerate(both.labels.tolist()) if label]
     require_both_classes(both, "training")
     with pytest.raises(BadTrainingData, match=r"All 3 held-out patches are labelled tumour \(1\)"):
-        require_both_classes(Chosen(both, tumours), "held-out")
+        require_both_classes(PatchSubset(both, tumours), "held-out")
 
 
 # --- labels files --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from services.training.reading import Opened, open_split
+from services.training.reading import Dataset, open_split
 from services.training.reading.pixels import Pixels, decode
 from tests.services.training.reading_material import some_patches, write_kaggle, write_labels, write_pcam
 
@@ -40,7 +40,7 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def started(data: Path, cache: Path) -> tuple[Opened, list[str]]:
+def started(data: Path, cache: Path) -> tuple[Dataset, list[str]]:
     """Open the set anew; what was decoded for it."""
     decoder = CountingDecoder()
     return open_split(data, cache_dir=cache, decode=decoder), sorted(decoder.names)

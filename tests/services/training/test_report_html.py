@@ -16,7 +16,7 @@ from services.training.calibration import calibration_ids_digest, in_calibration
 from services.training.evaluation import Subject, evaluate
 from services.training.learning_curve import CurvePoint, fit_learning_curve
 from services.training.metrics import ScoredPatches
-from services.training.report import Report
+from services.training.report import EvaluationReport
 from services.training.report_figures import precision_recall, reliability, roc, spread, wilson
 from services.training.report_html import Extras, html_report, summary
 from services.training.robustness import ShiftedFigures
@@ -28,7 +28,7 @@ HOSTILE = '"><script>alert(1)</script>'
 
 def _evaluated(
     count: int = 120, ids: tuple[str, ...] | None = None, groups: tuple[str, ...] | None = None, **subject: object
-) -> tuple[Report, Tensor, FewPatches]:
+) -> tuple[EvaluationReport, Tensor, FewPatches]:
     margins, labels = margins_and_labels(count)
     patches = FewPatches(noise(count, 40), labels.tolist(), ids=ids, groups=groups)
     digest = calibration_ids_digest(patches.ids)

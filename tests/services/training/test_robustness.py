@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapters.vision.synthetic import smoke_patches
+from adapters.imaging.synthetic import smoke_patches
 from domain.verdict import OperatingPoint
 from services.training.metrics import ScoredPatches
 from services.training.robustness import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.errors import BadTrainingData
 from services.training import splits
-from services.training.patches import Patches
+from services.training.patches import LabelledPatches
 from services.training.reading import open_split
 from services.training.splits import Split, split
 from tests.fakes.patches import FakePatches
@@ -25,13 +25,13 @@ def slides(count: int, per_slide: int) -> list[str]:
     return [f"slide {index // per_slide}" for index in range(count)]
 
 
-def shares(parted: Split, whole: Patches) -> list[float]:
+def shares(parted: Split, whole: LabelledPatches) -> list[float]:
     """Which part of each class is held out."""
     held = parted.held_out.labels.bincount(minlength=2)
     return (held / whole.labels.bincount(minlength=2)).tolist()
 
 
-def assert_both_classes_everywhere(parted: Split, whole: Patches) -> None:
+def assert_both_classes_everywhere(parted: Split, whole: LabelledPatches) -> None:
     for side in (parted.training, parted.held_out):
         assert set(side.labels.tolist()) == {0, 1}
     assert sorted([*parted.training.ids, *parted.held_out.ids]) == sorted(whole.ids)

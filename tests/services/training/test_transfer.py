@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from adapters.vision.registry import architecture
+from adapters.models.registry import architecture
 from services.training.transfer import start_from_state
 
 PATCHES = torch.randn((2, 3, 48, 48), generator=torch.Generator().manual_seed(1))

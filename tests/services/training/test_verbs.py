@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from adapters.vision.package import load_package
+from adapters.models.package import load_package
 from services.training import curve_verb
 from services.training.__main__ import main
 from services.training.calibration import in_calibration_half
@@ -497,7 +497,7 @@ def test_a_full_disk_while_packaging_costs_no_weights(
     before = {path.name: path.read_bytes() for path in tiny.iterdir()}
     typed = ("train", "--data", data, *SMALL, "--name", "tiny", "--out", run)
     with monkeypatch.context() as patched:
-        patched.setattr("adapters.vision.storage.save_file", full)
+        patched.setattr("adapters.models.storage.save_file", full)
         said = command(*typed)
     assert said.code == 1 and "trained weights among it, still stands" in said.last
     assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before

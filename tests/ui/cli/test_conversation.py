@@ -9,9 +9,9 @@ from domain.messages.workers import ProcessState, ProcessStateChanged, WorkerSta
 from domain.values import Priority
 from tests.fakes.clock import FakeClock
 from tests.ui.cli.fake_broker import ENDPOINT, FakeBroker
-from ui.batch import Batch, BatchAnswer
 from ui.cli.conversation import Conversation, Ending
-from ui.intake import prepare
+from ui.client.intake import prepare
+from ui.client.job_tracker import BatchAnswer, JobTracker
 
 PATIENCE_S = 30.0
 
@@ -28,7 +28,7 @@ class Notes:
     def answered(self, answer: BatchAnswer) -> None:
         self.answers.append(answer)
 
-    def moved(self, batch: Batch, state: str) -> None:
+    def moved(self, batch: JobTracker, state: str) -> None:
         self.states.append(state)
         self.each_turn()
         self.clock.advance(1)
@@ -43,7 +43,7 @@ class Scene:
         self.broker = FakeBroker()
         self.notes = Notes(self.clock)
         jobs = prepare(files, scale_for=lambda _: None, priority=Priority.INTERACTIVE)
-        self.batch = Batch(self.broker.client, jobs, total=images, clock=self.clock.monotonic)
+        self.batch = JobTracker(self.broker.client, jobs, total=images, clock=self.clock.monotonic)
         self.revived = 0
         self.interrupted = False
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from adapters.vision.package import load_package
-from adapters.vision.package_format import Evaluation
+from adapters.models.package import load_package
+from adapters.models.package_format import Evaluation
 from domain.verdict import OperatingPoint
 from services.runtime import exit_codes
-from tests.adapters.vision.exchange_makers import drawn, margins, upper_half, write_set
+from tests.adapters.models.exchange_makers import drawn, margins, upper_half, write_set
 from tests.builders import a_package_config, tiny_package
 from ui.cli.__main__ import main
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageGrab
 
-from adapters.vision.image_files import ImageFileReader
+from adapters.imaging.decoder import ImageFileReader
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages
 from domain.messages.jobs import HistoryListed, JobAccepted, OpenJobsListed, QueryHistory, QueryOpenJobs
@@ -20,11 +20,11 @@ from domain.messages.workers import QueryStatus, StatusReported, WorkerStatus
 from tests.builders import a_worker, an_answer
 from tests.fakes.bus import FakeBrokerClient
 from tests.waiting import wait_until
+from ui.desktop.pump import Pump
 from ui.desktop.window import Window
-from ui.pump import Pump
-from ui.view_models.background import Threads
-from ui.view_models.session_vm import Desk
-from ui.view_models.settings_vm import Preferences
+from ui.presenters.background import Threads
+from ui.presenters.main_presenter import MainPresenter
+from ui.presenters.preferences import Preferences
 from ui.widgets.picture import PyramidPicture
 
 SPEECH = SpeechConfigured(
@@ -48,19 +48,19 @@ class Stage:
         self.window = Window(self.preferences, sample=None, disclaimer="An aid, not a diagnosis.")
         self.decode: Callable[[bytes], PyramidPicture] = lambda data: PyramidPicture(ImageFileReader().decode(data))
         self.background = Threads()
-        self.desk = Desk(
+        self.presenter = MainPresenter(
             self.client, self.background, self.window, self.preferences, decode=lambda data: self.decode(data)
         )
         self.pump = Pump(
             after=self.window.after,
             client=self.client,
             background=self.background,
-            handle=self.desk.handle,
-            tick=self.desk.tick,
+            handle=self.presenter.handle,
+            tick=self.presenter.tick,
         )
         self.closed = False
-        self.window.attach(self.desk, background=self.background, on_close=self._note_closed)
-        self.desk.start()
+        self.window.attach(self.presenter, background=self.background, on_close=self._note_closed)
+        self.presenter.start()
         self.pump.start()
         self.until(lambda: self.window.winfo_viewable() and self.window.viewer.image.frames)
         self.window.focus_force()

@@ -53,7 +53,7 @@ def test_a_dropped_file_whose_path_has_spaces_and_accents_gets_a_verdict(stage: 
     dropping.start()
     stage.until(lambda: not dropping.is_alive(), what="the drop to end")
     stage.until(lambda: stage.verdict() == "Suspicious for tumour", what="the verdict")
-    selected = stage.desk.selected
+    selected = stage.presenter.selected
     assert selected is not None and selected.path == str(patch)
     source.close()
 
@@ -90,7 +90,7 @@ def test_the_window_lives_while_an_image_is_decoded_slowly(stage: Stage, patch: 
         return decode(data)
 
     stage.decode = slowly
-    stage.desk.open([patch])
+    stage.presenter.open([patch])
     stage.until(begun.is_set)
     stage.key("t")
     stage.until(lambda: stage.preferences.remembered.theme == "dark", what="a key to be answered meanwhile")
@@ -120,7 +120,7 @@ def test_everything_grows_with_the_scaling(stage: Stage) -> None:
 
 
 def test_zoom_keys_and_wheel_change_the_view(stage: Stage, patch: Path) -> None:
-    stage.desk.open([patch])
+    stage.presenter.open([patch])
     stage.until(lambda: stage.window.viewer.image.viewport is not None)
     fitted = stage.window.viewer.image.viewport
     assert fitted is not None
@@ -135,7 +135,7 @@ def test_zoom_keys_and_wheel_change_the_view(stage: Stage, patch: Path) -> None:
 
 def test_a_failure_is_a_card_with_a_way_out(stage: Stage, patch: Path) -> None:
     patch.write_bytes(b"")
-    stage.desk.open([patch])
+    stage.presenter.open([patch])
     stage.until(lambda: getattr(stage.window.details._card, "title", "") == "The file is empty")
     stage.until(stage.window.details.retry_button.winfo_viewable)
 
@@ -162,7 +162,7 @@ def test_the_history_is_cleared_only_after_a_question(stage: Stage) -> None:
     from domain.messages.jobs import ForgetHistory
 
     stage.window.sidebar.show_tab("history")
-    stage.desk.switch_tab("history")
+    stage.presenter.switch_tab("history")
     stage.window.ask_clear()
     stage.until(lambda: stage.window.sheet_open)
     stage.key("Return")

@@ -1,0 +1,119 @@
+"""The classifiers as the broker sees them: one seat an endpoint, filled by whichever worker answers there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from domain.messages.workers import WorkerHeartbeat, WorkerReady, WorkerStatus
+from domain.values import ModelIdentity, Priority
+from services.broker.jobs import Job
+
+#: A worker beats four times a second; ten beats missed in a row mean that it hangs.
+SILENCE_S: Final = 2.5
+#: No forward pass takes this long, on any device; one that does hangs in the driver.
+LONGEST_FORWARD_S: Final = 120.0
+#: A worker that holds nothing for so long, while jobs are out with it, has forgotten them.
+FORGOTTEN_S: Final = 30.0
+#: Interactive jobs that a worker gets above its credit, so that they need not wait for bulk work to end.
+INTERACTIVE_EXTRA: Final = 2
+
+State = Literal["connecting", "ready", "lost"]
+
+
+@dataclass
+class WorkerSlot:
+    """One endpoint."""
+
+    endpoint: str
+    state: State = "connecting"
+    worker: WorkerReady | None = None
+    """The last that was there."""
+    jobs: dict[str, Job] = field(default_factory=dict)
+    """Out with it."""
+    refusal: str | None = None
+    """Why whoever is there does not work with us, once that was told."""
+    heard_at: float = 0.0
+    idle_since: float | None = None
+    """Since when it says that it holds nothing, though jobs are out with it."""
+
+    def mark_ready(self, worker: WorkerReady, now: float) -> None:
+        """A worker is ready here."""
+        self.worker, self.state, self.heard_at = worker, "ready", now
+        self.idle_since = self.refusal = None
+
+    def beat(self, beat: WorkerHeartbeat, now: float) -> None:
+        """It lives. A hanging forward pass does not count as life."""
+        if beat.forward_seconds > LONGEST_FORWARD_S:
+            return
+        self.heard_at = now
+        if beat.jobs_held or not self.jobs:
+            self.idle_since = None
+        elif self.idle_since is None:
+            self.idle_since = now
+
+    def is_silent(self, now: float) -> bool:
+        """Whether it must be given up as frozen."""
+        if self.state != "ready":
+            return False
+        forgotten = self.idle_since is not None and now - self.idle_since > FORGOTTEN_S
+        return now - self.heard_at > SILENCE_S or forgotten
+
+    def takes(self, job: Job) -> bool:
+        """Whether this job may be leased to it now."""
+        if self.state != "ready" or self.worker is None or self.model_for(job.model) is None:
+            return False
+        extra = INTERACTIVE_EXTRA if job.priority is Priority.INTERACTIVE else 0
+        return len(self.jobs) < self.worker.credit + extra
+
+    def model_for(self, name: str | None) -> ModelIdentity | None:
+        """The model that answers here to ``name`` (None: the default)."""
+        models = self.worker.models if self.worker else ()
+        return next((model for model in models if name in (None, model.name)), None)
+
+    def status(self) -> WorkerStatus:
+        """For people."""
+        busy = self.state == "ready" and self.jobs
+        return WorkerStatus(
+            endpoint=self.endpoint,
+            state="busy" if busy else self.state,
+            worker=self.worker,
+            jobs_out=len(self.jobs),
+        )
+
+
+class WorkerPool:
+    """All seats."""
+
+    def __init__(self, endpoints: Iterable[str]) -> None:
+        self.slots = {endpoint: WorkerSlot(endpoint) for endpoint in endpoints}
+
+    @property
+    def someone_ready(self) -> bool:
+        """Whether any worker takes jobs."""
+        return any(slot.state == "ready" for slot in self.slots.values())
+
+    @property
+    def leased(self) -> int:
+        """Jobs out with workers."""
+        return sum(len(slot.jobs) for slot in self.slots.values())
+
+    def model_names(self) -> tuple[str, ...]:
+        """The models of the workers that are or were there; a lost one may come back."""
+        names = [model.name for slot in self.slots.values() if slot.worker for model in slot.worker.models]
+        return tuple(dict.fromkeys(names))
+
+    def misses(self, model: str | None) -> bool:
+        """Whether ``model`` is certainly not served: somebody is ready, and nobody has it."""
+        return model is not None and self.someone_ready and model not in self.model_names()
+
+    def model_for(self, name: str | None) -> ModelIdentity | None:
+        """The model that would answer to ``name``, if a ready worker has it."""
+        ready = (slot for slot in self.slots.values() if slot.state == "ready")
+        return next((model for slot in ready if (model := slot.model_for(name))), None)
+
+    def least_busy(self, job: Job) -> WorkerSlot | None:
+        """The ready seat with the fewest jobs that may take this one."""
+        takers = [slot for slot in self.slots.values() if slot.takes(job)]
+        return min(takers, key=lambda slot: len(slot.jobs), default=None)

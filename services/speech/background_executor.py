@@ -1,0 +1,50 @@
+"""Slow work off the main loop, one piece after the other, with the outcome brought back to it."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class BackgroundExecutor(Protocol):
+    """Where rendering happens."""
+
+    def submit(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Do ``work`` elsewhere, then call ``then`` with its outcome on the main loop."""
+        ...
+
+
+class BackgroundThread:
+    """One daemon thread. ``post`` hands a call to the main loop."""
+
+    def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
+        self._post = post
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="backstage", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """See :class:`Backstage`. Work that raises is logged: it should return its failure instead."""
+
+        def turn() -> None:
+            outcome = work()
+            self._post(lambda: then(outcome))
+
+        self._work.put(turn)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (turn := self._work.get()) is not None:
+            try:
+                turn()
+            except Exception:
+                log.exception("work behind the stage failed")

@@ -1,0 +1,316 @@
+"""The desk: what a person does with the window, and what each message changes on it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from domain.messages.envelope import Envelope
+from domain.messages.imaging import ImagesClassified
+from domain.messages.jobs import (
+    CancelJob,
+    JobAccepted,
+    JobCancelled,
+    JobFailed,
+    JobProgressed,
+    JobRequeued,
+    OpenJobsListed,
+    QueryOpenJobs,
+    RequestRejected,
+)
+from domain.messages.workers import WorkerLost
+from domain.ports import BrokerClient
+from domain.values import Scale, VerdictWord
+from ui.client.intake import Gathered, gather
+from ui.presenters.background import Background
+from ui.presenters.entries import EntryState, WorklistEntry
+from ui.presenters.history_presenter import HistoryPresenter, HistoryView
+from ui.presenters.image_presenter import ImagePresenter, ImageView, Picture
+from ui.presenters.outgoing import send
+from ui.presenters.preferences import Preferences
+from ui.presenters.speech_presenter import SpeechPresenter, SpeechView
+from ui.presenters.verdict_card import CardDisplay, ScaleChoice, card_of
+from ui.presenters.workers_presenter import WorkersPresenter, WorkersView
+from ui.presenters.worklist_presenter import SourceFactory, Worklist, WorklistView, read_ahead
+
+log = logging.getLogger(__name__)
+
+Notice = Literal["info", "warning", "failure"]
+Tab = Literal["open", "history"]
+
+
+class MainView(WorklistView, HistoryView, ImageView, WorkersView, SpeechView, Protocol):
+    """The whole window, passive: it shows what it is given and reports what the person does."""
+
+    def show_card(self, card: CardDisplay) -> None:
+        """The verdict card; None: nothing is selected."""
+        ...
+
+    def show_tab(self, tab: Tab) -> None:
+        """Which list is in front."""
+        ...
+
+    def show_recent(self, paths: Sequence[str]) -> None:
+        """The recent files changed."""
+        ...
+
+    def notify(self, kind: Notice, text: str) -> None:
+        """A short message to the person."""
+        ...
+
+
+def local_now() -> datetime:
+    """Now, in the person's time zone."""
+    return datetime.now().astimezone()
+
+
+class MainPresenter:
+    """Presenter of the window; owns the smaller presenters and passes messages to them."""
+
+    def __init__(
+        self,
+        client: BrokerClient,
+        background: Background,
+        view: MainView,
+        preferences: Preferences,
+        *,
+        decode: Callable[[bytes], Picture],
+        now: Callable[[], datetime] = local_now,
+        clock: Callable[[], float] = time.monotonic,
+        source: SourceFactory = read_ahead,
+    ) -> None:
+        self._client = client
+        self._background = background
+        self._view = view
+        self.preferences = preferences
+        self.worklist = Worklist(client, view, now=now, on_answer=self._on_answer, source=source, clock=clock)
+        self.history = HistoryPresenter(client, view, now=now, clock=clock)
+        self.image = ImagePresenter(client, background, view, preferences, decode=decode)
+        self.speech = SpeechPresenter(client, view)
+        self.workers = WorkersPresenter(client, view, on_return=self._broker_returned, clock=clock)
+        self.tab: Tab = "open"
+        self._selected: WorklistEntry | None = None
+        self._follow: str | None = None
+
+    # --- opening ----------------------------------------------------------------------------------------------------
+
+    def start(self, paths: Sequence[Path] = ()) -> None:
+        """Show the empty desk, or what the command line names."""
+        self._view.show_recent(self.preferences.remembered.recent)
+        self.image.show(None)
+        self._view.show_card(None)
+        if paths:
+            self.open(paths)
+
+    def open(self, paths: Iterable[Path]) -> None:
+        """Files and folders, from a dialog, a drop, the command line or the recent ones."""
+        chosen = list(paths)
+        if not chosen:
+            return
+        self.preferences.note_opened(chosen)
+        self._view.show_recent(self.preferences.remembered.recent)
+        self._background.run(
+            f"gather-{time.monotonic_ns()}", lambda: gather(chosen), self._gathered, self._not_gathered
+        )
+
+    def _gathered(self, gathered: Gathered) -> None:
+        keys = self.worklist.start(gathered, self.preferences.scale_for)
+        self._show_tab("open")
+        if keys:
+            self._follow = keys[0]
+            self.select(keys[0])
+        if gathered.failures:
+            first = gathered.failures[0]
+            more = f" (and {len(gathered.failures) - 1} more, listed)" if len(gathered.failures) > 1 else ""
+            self._view.notify("warning", first.message + more)
+
+    def _not_gathered(self, error: Exception) -> None:
+        log.error("paths could not be looked through", exc_info=error)
+        self._view.notify("failure", f"The files could not be looked through ({error}). It is our fault.")
+
+    def retry(self) -> None:
+        """Classify the selected image again."""
+        entry = self._selected
+        if entry is None or not entry.path:
+            self._view.notify("warning", "Where this image lies is not known, so it cannot be read again.")
+            return
+        self.image.reload()
+        self._reclassify(entry)
+
+    def cancel(self) -> None:
+        """Stop the images under way."""
+        if self.worklist.busy:
+            self.worklist.cancel()
+            self.worklist.show()
+            self._refresh_selected()
+
+    # --- selecting --------------------------------------------------------------------------------------------------
+
+    @property
+    def selected(self) -> WorklistEntry | None:
+        """The image in front."""
+        return self._selected
+
+    def switch_tab(self, tab: Tab) -> None:
+        """The opened images, or the history."""
+        self.tab = tab
+        if tab == "history":
+            self.history.refresh()
+
+    def select(self, key: str | None) -> None:
+        """Bring an entry of the list in front."""
+        if self.tab == "open":
+            self._selected = self.worklist.find(key)
+            self.worklist.select(key)
+        else:
+            self._selected = self.history.find(key or "")
+            self.history.select(key)
+        if key != self._follow:
+            self._follow = None
+        self._show_selected()
+
+    def step(self, by: int) -> None:
+        """The next (1) or previous (-1) image of the list in front."""
+        entries = self.worklist.ordered() if self.tab == "open" else self.history.entries
+        keys = [entry.key for entry in entries]
+        if not keys:
+            return
+        current = self._selected.key if self._selected else None
+        at = keys.index(current) + by if current in keys else 0
+        self.select(keys[min(max(at, 0), len(keys) - 1)])
+
+    # --- lists ------------------------------------------------------------------------------------------------------
+
+    def forget(self, key: str) -> None:
+        """Take an entry off the list in front: off the worklist, or out of the journal (confirmed by the view)."""
+        if self.tab == "open":
+            self.worklist.remove(key)
+            self.worklist.show()
+        else:
+            self.history.forget(key)
+        if self._selected is not None and self._selected.key == key:
+            self.select(None)
+
+    def forget_all(self) -> None:
+        """Clear the list in front. For the journal the view has asked for confirmation."""
+        if self.tab == "open":
+            self.worklist.clear()
+            self.worklist.show()
+        else:
+            self.history.forget_everything()
+        self.select(None)
+
+    def filter(self, text: str, word: VerdictWord | None) -> None:
+        """Search the history."""
+        self.history.word = word
+        self.history.search(text)
+
+    # --- scale ------------------------------------------------------------------------------------------------------
+
+    def scale_choice(self) -> ScaleChoice | None:
+        """What the dialog starts from; None when no image with a known place is selected."""
+        entry = self._selected
+        if entry is None or not entry.path:
+            return None
+        stated = self.preferences.scale_for(Path(entry.path))
+        scale = entry.result.scale if entry.result else stated
+        return ScaleChoice(
+            folder=str(Path(entry.path).parent),
+            um_per_px=scale.um_per_px if scale else 0.97,
+            source=scale.source.value if scale else "assumed",
+        )
+
+    def set_scale(self, um_per_px: float | None) -> None:
+        """State the scale of the selected image's folder (None: take it from the file) and classify again."""
+        entry = self._selected
+        if entry is None or not entry.path:
+            return
+        self.preferences.remember_scale(Path(entry.path).parent, um_per_px)
+        self._reclassify(entry)
+
+    def _reclassify(self, entry: WorklistEntry) -> None:
+        self._show_tab("open")
+        key = self.worklist.again(entry, self.preferences.scale_for)
+        if key is not None:
+            self._follow = key
+            self.select(key)
+
+    # --- messages ---------------------------------------------------------------------------------------------------
+
+    def handle(self, envelope: Envelope) -> None:
+        """Pass a message to whom it concerns."""
+        self.workers.handle(envelope)
+        for presenter in (self.speech.handle, self.history.handle, self.image.handle):
+            if presenter(envelope):
+                return
+        body = envelope.body
+        if isinstance(body, OpenJobsListed):
+            self.worklist.show_open_jobs(body.jobs)
+        elif isinstance(
+            body, ImagesClassified | JobFailed | JobCancelled | JobProgressed | JobAccepted | RequestRejected
+        ):
+            self._about_a_job(envelope)
+        elif isinstance(body, JobRequeued):
+            self._view.notify("info", f"A classifier was lost; the image goes to another one ({body.reason}).")
+        elif isinstance(body, WorkerLost):
+            self._view.notify("warning", body.message)
+
+    def tick(self) -> None:
+        """Called every turn of the pump."""
+        self.workers.tick()
+        self.worklist.tick()
+        self.history.tick()
+        if self._selected is not None and self._selected.state is EntryState.WAITING and self.worklist.busy:
+            progress = self.worklist.progress_of_selected()
+            if progress:
+                self._view.show_card(card_of(self._selected, progress))
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _about_a_job(self, envelope: Envelope) -> None:
+        mine = self.worklist.handle(envelope)
+        body = envelope.body
+        if isinstance(body, ImagesClassified | JobFailed | JobCancelled):
+            self.worklist.orphan_ended(envelope.header.jobid)
+            self.history.soon()
+        if isinstance(body, RequestRejected) and not mine:
+            self._view.notify("failure" if body.fault == "ours" else "warning", body.message)
+
+    def _on_answer(self, entry: WorklistEntry) -> None:
+        selected = self._selected
+        if selected is not None and selected.key == entry.key:
+            self._selected = entry
+            self._show_selected()
+
+    def _refresh_selected(self) -> None:
+        if self._selected is not None and self.tab == "open":
+            self._selected = self.worklist.find(self._selected.key)
+            self._show_selected()
+
+    def _show_selected(self) -> None:
+        self.image.show(self._selected)
+        self._view.show_card(card_of(self._selected))
+
+    def _show_tab(self, tab: Tab) -> None:
+        self.tab = tab
+        self._view.show_tab(tab)
+
+    def _broker_returned(self) -> None:
+        """Found, or back after an absence: whatever was open is sent again, whatever is remembered is asked for."""
+        resent = self.worklist.resend()
+        if resent:
+            log.info("the broker is there: %d open jobs were sent again", resent)
+        self.history.broker_returned()
+        self.speech.ask()
+        send(self._client, QueryOpenJobs())
+
+    def cancel_job(self, job_id: str) -> None:
+        """Cancel a job that runs since before this window was opened."""
+        send(self._client, CancelJob(), job_id=job_id)
+
+
+__all__ = ["MainPresenter", "MainView", "Notice", "Scale", "Tab", "local_now"]

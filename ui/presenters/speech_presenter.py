@@ -1,0 +1,172 @@
+"""The voice as the status bar shows it: captions, mute, stop, repeat, engine and voice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from domain.errors import NoSoundDevice
+from domain.messages.envelope import Envelope
+from domain.messages.speech import (
+    ConfigureSpeech,
+    QuerySpeech,
+    RepeatUtterance,
+    SetAnnouncements,
+    SpeechConfigured,
+    SpeechFailed,
+    StopSpeaking,
+    UtteranceFinished,
+    UtteranceStarted,
+    Voice,
+)
+from domain.ports import BrokerClient
+from ui.presenters.outgoing import send
+
+#: Troubles that last: told once, not at every sentence.
+LASTING = frozenset({NoSoundDevice.code})
+
+Announcements = Literal["all", "suspicious", "summary", "none"]
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What is being said, or was said last."""
+
+    text: str
+    speaking: bool
+    audible: bool
+
+
+@dataclass(frozen=True)
+class SpeechDisplay:
+    """The voice's settings as they are now."""
+
+    present: bool
+    """False: no speech worker has answered."""
+    engine: str = ""
+    engines: tuple[str, ...] = ()
+    unavailable: tuple[tuple[str, str], ...] = ()
+    voice: str | None = None
+    voices: tuple[Voice, ...] = ()
+    rate_wpm: int = 170
+    volume: float = 1.0
+    muted: bool = False
+    language: str = "en"
+    has_sound_device: bool = True
+    announcements: Announcements = "all"
+
+    @property
+    def summary(self) -> str:
+        """One short phrase for the status bar."""
+        if not self.present:
+            return "Voice off"
+        if self.engine == "none":
+            return "Captions only"
+        if not self.has_sound_device:
+            return "No sound device"
+        return "Muted" if self.muted else self.engine
+
+
+class SpeechView(Protocol):
+    """What shows the voice."""
+
+    def show_speech(self, display: SpeechDisplay) -> None:
+        """Settings changed."""
+        ...
+
+    def show_caption(self, caption: Caption) -> None:
+        """Something is said, or its end."""
+        ...
+
+    def notify(self, kind: Literal["info", "warning", "failure"], text: str) -> None:
+        """A short message to the person."""
+        ...
+
+
+class SpeechPresenter:
+    """Turns the voice's events into a display, and the person's wishes into commands."""
+
+    def __init__(self, client: BrokerClient, view: SpeechView) -> None:
+        self._client = client
+        self._view = view
+        self._utterance: str | None = None
+        self._told: set[str] = set()
+        self.display = SpeechDisplay(present=False)
+        self.caption = Caption("", False, False)
+
+    def ask(self) -> None:
+        """Ask the worker for its settings."""
+        send(self._client, QuerySpeech())
+
+    def gone(self) -> None:
+        """The speech worker is not there any more."""
+        if self.display.present:
+            self.display = SpeechDisplay(present=False)
+            self._view.show_speech(self.display)
+
+    def handle(self, envelope: Envelope) -> bool:
+        """Take an event of the voice; False when it is none."""
+        body = envelope.body
+        if isinstance(body, SpeechConfigured):
+            self.display = SpeechDisplay(
+                present=True, **{name: getattr(body, name) for name in type(body).model_fields}
+            )
+            self._view.show_speech(self.display)
+            if body.has_sound_device:
+                self._told.discard(NoSoundDevice.code)
+        elif isinstance(body, UtteranceStarted):
+            self._utterance = body.utterance_id
+            self._say(Caption(body.text, speaking=True, audible=body.audible))
+        elif isinstance(body, UtteranceFinished):
+            if body.utterance_id == self._utterance:
+                self._say(Caption(self.caption.text, speaking=False, audible=self.caption.audible))
+        elif isinstance(body, SpeechFailed):
+            # A missing sound device fails every sentence; the status bar goes on saying so.
+            if body.code not in self._told:
+                self._view.notify("warning", body.message)
+            self._told.update({body.code} & LASTING)
+        else:
+            return False
+        return True
+
+    # --- the person's wishes ----------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Silence now."""
+        send(self._client, StopSpeaking())
+
+    def repeat(self) -> None:
+        """Say the last sentence again."""
+        send(self._client, RepeatUtterance())
+
+    def toggle_mute(self) -> None:
+        """Mute or unmute."""
+        send(self._client, ConfigureSpeech(muted=not self.display.muted))
+
+    def choose_engine(self, engine: str) -> None:
+        """Another engine from the next sentence on."""
+        send(self._client, ConfigureSpeech(engine=engine))
+
+    def choose_voice(self, voice: str) -> None:
+        """Another voice, by its id."""
+        send(self._client, ConfigureSpeech(voice=voice))
+
+    def set_rate(self, words_a_minute: int) -> None:
+        """Faster or slower, 80 … 450 words a minute."""
+        send(self._client, ConfigureSpeech(rate_wpm=min(max(words_a_minute, 80), 450)))
+
+    def set_volume(self, volume: float) -> None:
+        """Louder or softer, 0 … 1."""
+        send(self._client, ConfigureSpeech(volume=min(max(volume, 0.0), 1.0)))
+
+    def choose_language(self, language: Literal["en", "zh"]) -> None:
+        """The language of what is said."""
+        send(self._client, ConfigureSpeech(language=language))
+
+    def announce(self, results: Announcements) -> None:
+        """Which results are said without being asked for."""
+        send(self._client, SetAnnouncements(results=results))
+
+    def _say(self, caption: Caption) -> None:
+        self.caption = caption
+        self._view.show_caption(caption)

@@ -1,0 +1,297 @@
+"""The images opened since the window was: waiting, answered, failed; most suspicious first."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from domain.messages.envelope import Envelope
+from domain.messages.jobs import OpenJob
+from domain.ports import BrokerClient
+from domain.values import ItemFailure, Priority, Scale
+from ui.client.intake import Gathered, prepare, sendable
+from ui.client.job_tracker import BatchAnswer, JobTracker
+from ui.client.read_ahead import FileSource, ReadAhead
+from ui.presenters.entries import EntryState, Row, WorklistEntry, answered, by_suspicion, row_of
+
+#: Waiting images that are listed; a folder may hold 220,000.
+MOST_WAITING = 200
+#: Lists and progress are redrawn at most so often.
+SHOW_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class ProgressDisplay:
+    """How far several images are."""
+
+    done: int
+    total: int
+    failed: int
+    fraction: float
+    text: str
+    """As "128 of 500"."""
+    remaining: str
+    """As "about 2 min left"; empty while nobody can know."""
+    cancelling: bool
+
+
+class WorklistView(Protocol):
+    """What shows the opened images."""
+
+    def show_open(self, rows: Sequence[Row], selected: str | None) -> None:
+        """The list changed."""
+        ...
+
+    def show_progress(self, progress: ProgressDisplay | None) -> None:
+        """Several images are under way; None: no more."""
+        ...
+
+
+SourceFactory = Callable[..., FileSource]
+
+
+def read_ahead(files: Sequence[Path], scale_for: Callable[[Path], Scale | None], priority: Priority) -> FileSource:
+    """Files read and hashed in a thread."""
+    return ReadAhead(prepare(files, scale_for=scale_for, priority=priority))
+
+
+class Worklist:
+    """Entries by path and the batches that answer them."""
+
+    def __init__(
+        self,
+        client: BrokerClient,
+        view: WorklistView,
+        *,
+        now: Callable[[], datetime],
+        on_answer: Callable[[WorklistEntry], None],
+        source: SourceFactory = read_ahead,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._view = view
+        self._now = now
+        self._on_answer = on_answer
+        self._source = source
+        self._clock = clock
+        self._batches: list[JobTracker] = []
+        self._entries: dict[str, WorklistEntry] = {}
+        self._orphans: dict[str, tuple[str, ...]] = {}
+        self._dirty = False
+        self._shown_at = 0.0
+        self._progress_shown = False
+        self.selected: str | None = None
+
+    # --- what is known ----------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether answers are still expected."""
+        return bool(self._batches)
+
+    def find(self, key: str | None) -> WorklistEntry | None:
+        """The entry with this key."""
+        return self._entries.get(key or "")
+
+    def ordered(self) -> list[WorklistEntry]:
+        """As they are listed."""
+        return by_suspicion(self._entries.values())
+
+    def progress_of_selected(self) -> float | None:
+        """0 … 1 when a single image is under way."""
+        single = self._batches[-1] if self._batches else None
+        return single.progress if single and single.total == 1 else None
+
+    # --- what is done -----------------------------------------------------------------------------------------------
+
+    def start(self, gathered: Gathered, scale_for: Callable[[Path], Scale | None]) -> list[str]:
+        """Have files classified; returns the keys of the new entries, in the order given."""
+        files, failures = list(gathered.files), list(gathered.failures)
+        keys = [self._add(file) for file in files]
+        for failure in failures:
+            self._put(self._failed(failure))
+        priority = Priority.INTERACTIVE if len(files) <= 1 else Priority.BULK
+        source = self._source(files, scale_for, priority)
+        self._batches.append(JobTracker(self._client, source, total=len(files) + len(failures), failures=failures))
+        self._dirty = True
+        return keys or [self._key_of(failure) for failure in failures]
+
+    def again(self, entry: WorklistEntry, scale_for: Callable[[Path], Scale | None]) -> str | None:
+        """Classify an entry's file once more; its key in this list."""
+        if not entry.path:
+            return None
+        return self.start(Gathered((Path(entry.path),), ()), scale_for)[0]
+
+    def cancel(self) -> None:
+        """Stop what is under way; what was answered stays, what was not is said to be cancelled."""
+        for batch in self._batches:
+            batch.cancel()
+        for key, entry in list(self._entries.items()):
+            if entry.state is EntryState.WAITING and not self._is_orphan(key):
+                self._put(self._cancelled(entry))
+        self._dirty = True
+
+    def clear(self) -> None:
+        """Take what is finished off the list; the journal keeps it."""
+        self._entries = {key: entry for key, entry in self._entries.items() if entry.state is EntryState.WAITING}
+        self._dirty = True
+
+    def remove(self, key: str) -> None:
+        """Take one entry off the list."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.state is not EntryState.WAITING:
+            del self._entries[key]
+            self._dirty = True
+
+    def select(self, key: str | None) -> None:
+        """Mark an entry."""
+        self.selected = key
+        self._dirty = True
+        self.show()
+
+    def handle(self, envelope: Envelope) -> bool:
+        """Take an answer to one of the batches; False when it belongs to none."""
+        mine = False
+        for batch in self._batches:
+            for answer in batch.take(envelope):
+                self._answered(answer, envelope.header.time)
+                mine = True
+        return mine
+
+    def resend(self) -> int:
+        """The broker was away: send every open job again under its own id; returns how many."""
+        return sum(batch.resend_open() for batch in self._batches)
+
+    def show_open_jobs(self, jobs: Iterable[OpenJob]) -> None:
+        """Jobs of this session that run since before this window was opened."""
+        known = {entry.name for entry in self._entries.values() if entry.state is EntryState.WAITING}
+        for job in jobs:
+            if job.job_id in self._orphans or known.intersection(job.item_names):
+                continue
+            self._orphans[job.job_id] = job.item_names
+            for name in job.item_names[:MOST_WAITING]:
+                self._put(WorklistEntry(key=f"job:{job.job_id}:{name}", name=name, path=None))
+        self._dirty = True
+
+    def orphan_ended(self, job_id: str | None) -> bool:
+        """An answer to a job from before: its result is in the history now. False when it is no such job."""
+        names = self._orphans.pop(job_id or "", None)
+        if names is None:
+            return False
+        for name in names:
+            self._entries.pop(f"job:{job_id}:{name}", None)
+        self._dirty = True
+        return True
+
+    def tick(self) -> None:
+        """Feed the batches and show what changed, a few times a second."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        for batch in list(self._batches):
+            for answer in batch.feed():
+                self._answered(answer, now)
+            if batch.finished:
+                batch.close()
+                self._batches.remove(batch)
+                self._dirty = True
+        if self._clock() - self._shown_at >= SHOW_EVERY_S and (self._dirty or self._batches):
+            self.show()
+
+    def show(self) -> None:
+        """Show list and progress now."""
+        self._shown_at = self._clock()
+        if self._dirty:
+            self._dirty = False
+            now = self._now()
+            waiting = 0
+            rows = []
+            for entry in self.ordered():
+                waiting += entry.state is EntryState.WAITING
+                if waiting <= MOST_WAITING or entry.state is not EntryState.WAITING:
+                    rows.append(row_of(entry, now))
+            self._view.show_open(rows, self.selected)
+        progress = self.progress()
+        if progress is not None or self._progress_shown:
+            self._view.show_progress(progress)
+        self._progress_shown = progress is not None
+
+    def progress(self) -> ProgressDisplay | None:
+        """Of all batches with more than one image together; None when none runs."""
+        batches = [batch for batch in self._batches if batch.total > 1]
+        if not batches:
+            return None
+        done, total = sum(batch.done for batch in batches), sum(batch.total for batch in batches)
+        eta = [batch.eta_s for batch in batches]
+        known = [seconds for seconds in eta if seconds is not None]
+        cancelling = all(batch.cancelled for batch in batches)
+        return ProgressDisplay(
+            done=done,
+            total=total,
+            failed=sum(batch.failed for batch in batches),
+            fraction=sum(batch.progress for batch in batches) / total,
+            text=f"{done:,} of {total:,}",
+            remaining="stopping…" if cancelling else remaining_text(sum(known)) if len(known) == len(eta) else "",
+            cancelling=cancelling,
+        )
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _add(self, file: Path) -> str:
+        path = sendable(os.path.abspath(file))  # noqa: PTH100 - as the intake writes it into its items
+        self._put(WorklistEntry(key=path, name=sendable(file.name), path=path))
+        return path
+
+    def _put(self, entry: WorklistEntry) -> None:
+        self._entries[entry.key] = entry
+        self._dirty = True
+
+    def _answered(self, answer: BatchAnswer, at: str) -> None:
+        known = answer.answer.result or answer.answer.failure
+        assert known is not None
+        key = known.path or f"item:{known.item_id}"
+        waiting = self._entries.get(key) or WorklistEntry(key=key, name=known.name, path=known.path)
+        entry = answered(waiting, answer.answer, answer.heat_map, at)
+        self._put(entry)
+        self._on_answer(entry)
+
+    def _failed(self, failure: ItemFailure) -> WorklistEntry:
+        return WorklistEntry(
+            key=self._key_of(failure),
+            name=failure.name,
+            path=failure.path,
+            state=EntryState.FAILED,
+            failure=failure,
+        )
+
+    def _key_of(self, failure: ItemFailure) -> str:
+        return failure.path or f"item:{failure.item_id}"
+
+    def _is_orphan(self, key: str) -> bool:
+        return key.startswith("job:")
+
+    def _cancelled(self, entry: WorklistEntry) -> WorklistEntry:
+        failure = ItemFailure(
+            item_id=uuid4().hex,
+            name=entry.name,
+            path=entry.path,
+            code="cancelled",
+            message="It was cancelled before it was classified. Open it again when you wish.",
+            fault="caller",
+        )
+        return replace(entry, state=EntryState.FAILED, failure=failure)
+
+
+def remaining_text(seconds: float) -> str:
+    """A remaining time for people."""
+    if seconds < 1:
+        return "almost done"
+    if seconds < 60:
+        return f"about {seconds:.0f} s left"
+    if seconds < 3600:
+        return f"about {seconds / 60:.0f} min left"
+    return f"about {seconds / 3600:.1f} h left"
