@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.datasets.pixels import FINGERPRINT_BYTES, Decode, fingerprint
+from adapters.imaging.decoder import DECODER_VERSION
 from domain.datasets import ReadingProgress
+from domain.errors import HistovoxError, OutOfMemory
 
-#: Another number, another cache: raised whenever the decoder or the fingerprint changes.
+#: Another number, another cache: raised whenever this file or the fingerprint changes.
 FORMAT = 1
 #: Files that one thread takes at a time, and between two words on progress.
 _CHUNK, _BLOCK = 32, 1024
@@ -74,7 +76,8 @@ class Cache:
     @classmethod
     def of(cls, cache_dir: Path, *places: Path | None) -> Cache:
         """The cache for what is read from these places."""
-        key = "\0".join([str(FORMAT), *(str(place.resolve()) if place else "" for place in places)])
+        where = (str(place.resolve()) if place else "" for place in places)
+        key = "\0".join([f"{FORMAT}, decoder {DECODER_VERSION}", *where])
         digest = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=12).hexdigest()
         return cls(cache_dir / f"index-{digest}.npz")
 
@@ -188,12 +191,9 @@ def _look_at_some(root: Path, facts: Facts, stamps: NDArray[np.int64], decode: D
             pixels = decode(root / facts.names[row])
             facts.sizes[row] = pixels.shape[:2]
             facts.fingerprints[row] = np.frombuffer(fingerprint(pixels), np.uint8)
-        except OSError as error:
-            # Pillow's own complaints have no number. The system's have: permissions or a disk, mended without the file.
-            if error.errno is not None:
-                facts.stamps[row] = _UNKNOWN
-        # A damaged file makes Pillow's plug-ins raise nearly anything; to the person it is one more unreadable image.
-        except Exception:
+        except (OSError, OutOfMemory):  # permissions, a disk, memory: mended without the file
+            facts.stamps[row] = _UNKNOWN
+        except HistovoxError:  # one more unreadable image
             facts.sizes[row] = 0
 
 

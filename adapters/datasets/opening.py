@@ -12,16 +12,16 @@ from adapters.datasets import class_folders, hdf5, kaggle
 from adapters.datasets.cleaning import clean
 from adapters.datasets.files import FilePatches
 from adapters.datasets.index import Cache, look_at_files
-from adapters.datasets.listing import SPLITS, SUFFIXES, Listing, images_in
-from adapters.datasets.pixels import Decode
-from adapters.datasets.pixels import decode as decode_file
+from adapters.datasets.listing import SPLITS, Listing, images_in
+from adapters.datasets.pixels import Decode, file_decoder
 from domain.datasets import DataReport, Dataset, ReadingProgress
 from domain.errors import BadTrainingData
+from domain.image_formats import IMAGE_SUFFIXES
 
 _UNDERSTOOD = f"""
 Histovox understands:
-  - Kaggle's layout: train/<id>.tif (or another image: {", ".join(SUFFIXES)}) and train_labels.csv with the columns
-    id,label; likewise valid/ with valid_labels.csv and test/ with test_labels.csv;
+  - Kaggle's layout: train/<id>.tif (or another image: {", ".join(IMAGE_SUFFIXES)})
+    and train_labels.csv with the columns id,label; likewise valid/ with valid_labels.csv, test/ with test_labels.csv;
   - PCam's HDF5 files: camelyonpatch_level_2_split_train_x.h5 and …_y.h5, unpacked, likewise valid and test;
   - class folders: train/tumour/… and train/normal/…, or tumour/… and normal/… in the folder itself."""
 
@@ -30,12 +30,12 @@ class DataFolders:
     """Port DatasetReader: Kaggle's layout, PCam's HDF5 files, class folders.
 
     What is wrong with single images is reported and not fatal. What is found out is kept in ``cache_dir``, so that a
-    second start decodes only what is new. ``decode`` gives a file's pixels.
+    second start decodes only what is new. ``decode`` stands in for the usual decoder.
     """
 
-    def __init__(self, cache_dir: Path, decode: Decode = decode_file) -> None:
+    def __init__(self, cache_dir: Path, decode: Decode | None = None) -> None:
         self._cache_dir = cache_dir
-        self._decode = decode
+        self._decode = decode or file_decoder()
 
     def splits(self, folder: Path) -> tuple[str, ...]:
         return _recognise(folder)[1]

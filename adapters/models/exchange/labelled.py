@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from adapters.imaging.decoder import ImageFileReader
 from domain.errors import BadTrainingData, HistovoxError
+from domain.image_formats import has_image_suffix
 
 #: Fewer say nothing about a class order.
 FEWEST = 20
 #: More would only take time: the order of the classes is long decided.
 MOST = 5000
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".jp2"))
 
 
 @dataclass
@@ -79,7 +79,7 @@ def read_labelled(images: Path, labels: Path) -> LabelledSet:
 
 def _files(folder: Path) -> dict[str, Path]:
     try:
-        found = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
+        found = {path.stem: path for path in folder.iterdir() if has_image_suffix(path.name)}
     except OSError as error:
         raise BadTrainingData(f"The folder of labelled images {folder} cannot be read ({error.strerror}).") from None
     if not found:
@@ -114,7 +114,7 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str]]:
 def _name(identifier: str | None) -> str:
     """Ids are names of files with or without their suffix."""
     name = (identifier or "").strip()
-    return Path(name).stem if Path(name).suffix.lower() in SUFFIXES else name
+    return Path(name).stem if has_image_suffix(name) else name
 
 
 def _read(reader: ImageFileReader, path: Path, patch_px: int) -> NDArray[np.uint8]:

@@ -19,9 +19,8 @@ from adapters.models.exchange.tensors import PICKLED, SAFETENSORS, Refused, fit_
 from adapters.models.package import build_network, sha256_of
 from adapters.models.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, PackageConfig
 from adapters.models.smoke import smoke_contradiction, smoke_margins
+from domain.datasets import tumour_names
 from domain.errors import BadModelPackage
-
-_POSITIVE_NAMES = frozenset(("tumour", "tumor", "cancer", "malignant", "metastasis", "carcinoma", "positive"))
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _positive(wished: str | None, card: ModelCard | None, config: PackageConfig 
     names = ", ".join(config.class_names)
     if card and wished and wished != card.positive_class:
         found.faults.append(f"--positive is {wished!r}, but the card's thresholds are for {card.positive_class!r}")
-    likely = [name for name in config.class_names if name.lower() in _POSITIVE_NAMES]
+    likely = tumour_names(config.class_names)
     positive = wished or (card.positive_class if card else likely[0] if len(likely) == 1 else None)
     if positive is None:
         found.faults.append(f"nothing says which class is the positive one; --positive may be one of {names}")

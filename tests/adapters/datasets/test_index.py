@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from adapters.datasets.opening import DataFolders
-from adapters.datasets.pixels import Pixels, decode
+from adapters.datasets.pixels import Pixels, file_decoder
 from domain.datasets import Dataset
 from tests.adapters.datasets.material import some_patches, write_kaggle, write_labels, write_pcam
 
@@ -27,7 +27,7 @@ class CountingDecoder:
 
     def __call__(self, path: Path) -> Pixels:
         self.names.append(path.name)
-        return decode(path)
+        return file_decoder()(path)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_an_image_that_the_disk_withheld_once_is_tried_again(data: Path, cache: 
     def failing(path: Path) -> Pixels:
         if path.name == "p1.tif":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return decode(path)
+        return file_decoder()(path)
 
     assert DataFolders(cache, failing).open_split(data).report.unreadable.count == 1
     found, decoded = started(data, cache)
