@@ -11,7 +11,7 @@ import numpy as np
 from adapters.datasets import class_folders, hdf5, kaggle
 from adapters.datasets.cleaning import clean
 from adapters.datasets.files import FilePatches
-from adapters.datasets.index import Cache, look_at_files
+from adapters.datasets.index import IndexCache, index_files
 from adapters.datasets.listing import SPLITS, Listing, images_in
 from adapters.datasets.pixels import Decode, file_decoder
 from domain.datasets import DataReport, Dataset, ReadingProgress
@@ -65,12 +65,12 @@ class DataFolders:
         return self._open_files(kaggle.list_labelled(images, labels), images.name, progress)
 
     def _open_files(self, listing: Listing, what: str, progress: ReadingProgress | None) -> Dataset:
-        cache = Cache.of(self._cache_dir, listing.root, listing.labels_file)
-        facts, decoded = look_at_files(
+        cache = IndexCache.of(self._cache_dir, listing.root, listing.labels_file)
+        index, decoded = index_files(
             listing.root, listing.files, listing.stamps, cache=cache, decode=self._decode, progress=progress, what=what
         )
         report = replace(listing.report, decoded=decoded, notes=(*listing.report.notes, *cache.notes))
-        kept = clean(report, listing.files, listing.labels, listing.groups, facts.sizes, facts.fingerprints)
+        kept = clean(report, listing.files, listing.labels, listing.groups, index.sizes, index.fingerprints)
         patches = FilePatches(
             listing.root,
             _chosen(listing.files, kept.rows),
@@ -78,7 +78,7 @@ class DataFolders:
             listing.labels[kept.rows],
             _chosen(listing.groups, kept.rows) if listing.groups is not None else None,
             kept.patch_px,
-            facts.fingerprints[kept.rows],
+            index.fingerprints[kept.rows],
             self._decode,
         )
         return Dataset(patches, kept.report)
@@ -86,10 +86,10 @@ class DataFolders:
 
 def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: ReadingProgress | None) -> Dataset:
     path = hdf5.file_of(folder, split, "x.h5")
-    cache = Cache.of(cache_dir, path)
+    cache = IndexCache.of(cache_dir, path)
     labels = hdf5.read_labels(hdf5.file_of(folder, split, "y.h5"))
-    facts, decoded = hdf5.look_at_dataset(path, cache=cache, progress=progress, what=split)
-    count = len(facts.sizes)
+    index, decoded = hdf5.index_dataset(path, cache=cache, progress=progress, what=split)
+    count = len(index.sizes)
     if len(labels) != count:
         raise BadTrainingData(
             f"{path} holds {count:,} patches, but its labels file holds {len(labels):,}: they do not belong together."
@@ -99,7 +99,7 @@ def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: ReadingProgr
     report = DataReport(
         hdf5.LAYOUT, str(path), seen=count, group_column=column, decoded=decoded, notes=(*notes, *cache.notes)
     )
-    kept = clean(report, names, labels, groups, facts.sizes, facts.fingerprints)
+    kept = clean(report, names, labels, groups, index.sizes, index.fingerprints)
     patches = hdf5.Hdf5Patches(
         path,
         kept.rows,
@@ -107,7 +107,7 @@ def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: ReadingProgr
         labels[kept.rows],
         _chosen(groups, kept.rows) if groups is not None else None,
         kept.patch_px,
-        facts.fingerprints[kept.rows],
+        index.fingerprints[kept.rows],
     )
     return Dataset(patches, kept.report)
 

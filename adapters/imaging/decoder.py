@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adapters.imaging.formats import JpegImage, PillowImage, PngImage
-from adapters.imaging.tiff import TiffImage
 from domain.errors import (
     EmptyFile,
     HistovoxError,
@@ -137,6 +136,8 @@ class ImageFileReader:
 def _opened(kind: str, data: Buffer) -> EncodedImage:
     match kind:
         case "TIFF":
+            from adapters.imaging.tiff import TiffImage  # tifffile takes 15 ms to import
+
             return TiffImage(data)
         case "PNG":
             return PngImage(data)

@@ -100,7 +100,8 @@ def test_images_and_labels_may_lie_anywhere(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("normal", "tumor"), ("benign", "Malignant"), ("0", "1"), ("a_negative", "positive")]
+    "names",
+    [("normal", "tumor"), ("benign", "Malignant"), ("0", "1"), ("a_negative", "positive"), ("benign", "carcinoma")],
 )
 def test_the_tumour_class_is_known_by_its_name(data: Path, names: tuple[str, str]) -> None:
     found = opened(write_classes(data, PATCHES, LABELS, names))
