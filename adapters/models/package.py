@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from adapters.models import registry
-from adapters.models.package_format import (
+from adapters.models.smoke import smoke_contradiction, smoke_margins
+from domain.errors import BadModelPackage
+from domain.model_package import (
     CARD_FILE,
     CONFIG_FILE,
     WEIGHTS_FILE,
+    LoadedPackage,
     ModelCard,
     PackageConfig,
+    PackageSummary,
 )
-from adapters.models.smoke import smoke_contradiction, smoke_margins
-from domain.errors import BadModelPackage
 from domain.values import ModelIdentity
 
 if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not need it
@@ -32,34 +33,6 @@ if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not ne
 #: A one-line file beside the packages.
 DEFAULT_FILE = "default"
 _M = TypeVar("_M", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class LoadedPackage:
-    """A package that passed every check; ``network`` is float32, on the CPU and in evaluation mode."""
-
-    identity: ModelIdentity
-    network: nn.Module
-    config: PackageConfig
-    card: ModelCard
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class PackageSummary:
-    """A folder under ``models/`` as ``list_packages`` finds it; ``fault`` is None when it can be used."""
-
-    name: str
-    title: str
-    fault: str | None
-    size_bytes: int
-    card: ModelCard | None
-    config: PackageConfig | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong with it, short of running it."""
-        return self.fault is None
 
 
 def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:

@@ -6,33 +6,30 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from adapters.models.appearance import Appearance
 from adapters.models.package import bad_package, load_package, sha256_of
-from adapters.models.package_format import (
+from adapters.models.smoke import smoke_of
+from adapters.models.storage import as_stored, write_weights
+from domain.model_package import (
     CARD_FILE,
     CONFIG_FILE,
     WEIGHTS_FILE,
+    Appearance,
     Evaluation,
     ModelCard,
     PackageConfig,
+    Storage,
     StorageFacts,
+    StoredWeights,
     TrainingFacts,
 )
-from adapters.models.smoke import smoke_of
-from adapters.models.storage import as_stored, write_weights
 from domain.verdict import OperatingPoint
 
 if TYPE_CHECKING:
     from torch import nn
 
-Storage = Literal["int8", "bf16", "fp32"]
-_STORAGE_WORDS: dict[Storage, Literal["int8 per channel", "bf16", "fp32"]] = {
-    "int8": "int8 per channel",
-    "bf16": "bf16",
-    "fp32": "fp32",
-}
+_STORED_AS: dict[Storage, StoredWeights] = {"int8": "int8 per channel", "bf16": "bf16", "fp32": "fp32"}
 
 
 def write_package(
@@ -78,7 +75,7 @@ def write_package(
             positive_class=positive_class,
             training=training,
             evaluation=evaluation,
-            storage=StorageFacts(weights=_STORAGE_WORDS[storage], measured_difference=measured_difference),
+            storage=StorageFacts(weights=_STORED_AS[storage], measured_difference=measured_difference),
             operating_point=operating_point,
             operating_point_protocol=operating_point_protocol,
             calibration_ids=calibration_ids,

@@ -24,7 +24,7 @@ from services.training.batches import steps_per_epoch
 from services.training.hardware import describe, hardware_of, make_fabric
 from services.training.learning_curve import CurvePoint, draw_learning_curve, fit_learning_curve
 from services.training.loop import predict, train
-from services.training.metrics import ScoredPatches, intervals
+from services.models.metrics import ScoredPatches, intervals
 from services.training.parser import flags_of
 from services.training.patches import LabelledPatches, PatchSubset
 from services.training.progress import TrainingProgress

@@ -19,7 +19,7 @@ from services.training.calibration import (
     choose_operating_point,
     in_calibration_half,
 )
-from services.training.metrics import ScoredPatches, intervals
+from services.models.metrics import ScoredPatches, intervals
 from services.training.protocol import interval_method, protocol
 from services.training.report import AllPatches, AtHalf, Cells, EvaluationReport, Interval, Reporting
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from domain.errors import BadTrainingData, TrainingDiverged
 from services.training.batches import Share, epoch_batches
 from services.training.curves import draw_curves
-from services.training.metrics import area_under_roc
+from services.models.metrics import area_under_roc
 from services.training.normalise import shown
 from services.training.patches import LabelledPatches
 from services.training.recipe import Recipe

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from services.training.metrics import ScoredPatches
+from services.models.metrics import ScoredPatches
 
 Floats = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from domain.verdict import OperatingPoint
 from services.training import report_figures
 from services.training.calibration import in_calibration_half
 from services.training.learning_curve import LearningCurve, draw_learning_curve
-from services.training.metrics import ScoredPatches
+from services.models.metrics import ScoredPatches
 from services.training.patches import LabelledPatches
 from services.training.report import EvaluationReport
 from services.training.robustness import ShiftedFigures

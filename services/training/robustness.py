@@ -17,7 +17,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from domain.values import Value
 from domain.verdict import OperatingPoint
 from services.training.augment import HED_FROM_RGB, RGB_FROM_HED, recompressed_once
-from services.training.metrics import ScoredPatches
+from services.models.metrics import ScoredPatches
 from services.training.patches import LabelledPatches, PatchSubset
 from services.training.scoring import score_all
 from services.training.views import Score, Views

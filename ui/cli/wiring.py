@@ -14,8 +14,7 @@ from services.runtime.settings import Settings
 if TYPE_CHECKING:
     from adapters.models.exchange.export import Exported, Format
     from adapters.models.exchange.importing import Imported
-    from adapters.models.package import PackageSummary
-    from adapters.models.package_format import Evaluation, ModelCard, PackageConfig
+    from domain.model_package import Evaluation, ModelCard, PackageConfig, PackageSummary
 
 __all__ = [
     "Evaluation",

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from adapters.imaging.synthetic import smoke_patches
 from adapters.models.exchange import formats as exchange_formats
 from adapters.models.exchange.formats import NotExported, Runner
-from adapters.models.package import LoadedPackage, load_package, sha256_of
-from adapters.models.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, PackageConfig, Smoke
+from adapters.models.package import load_package, sha256_of
 from adapters.models.package_writer import write_card, write_config
 from adapters.models.preprocess import margins_of, prepare
 from adapters.models.smoke import smoke_contradiction
 from domain.errors import BadModelPackage, RunNotSaved
+from domain.model_package import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, LoadedPackage, ModelCard, PackageConfig, Smoke
 from domain.verdict import OperatingPoint
 
 Format = Literal["torchscript", "onnx", "safetensors"]

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from adapters.models.appearance import Appearance, fit_appearance, is_glass
+from adapters.models.appearance import fit_appearance, is_glass
 from adapters.models.exchange.labelled import LabelledSet, read_labelled
 from adapters.models.exchange.measures import area_under_roc, evaluate
 from adapters.models.exchange.source import ImportSource, read_source
-from adapters.models.package_format import Evaluation, ModelCard, TrainingFacts
-from adapters.models.package_writer import Storage, write_package
+from adapters.models.package_writer import write_package
 from adapters.models.preprocess import margins_of, prepare
 from adapters.models.storage import as_stored
 from domain.errors import BadModelPackage, BadTrainingData, RunNotSaved
+from domain.model_package import Appearance, Evaluation, ModelCard, Storage, TrainingFacts
 from domain.verdict import OperatingPoint
 
 #: Patches that are kept to learn from them what the model's patches look like.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.models.package_format import Evaluation
+from domain.model_package import Evaluation
 from domain.verdict import OperatingPoint
 
 #: Two-sided 95 %.

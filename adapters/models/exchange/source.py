@@ -17,9 +17,9 @@ from torch import nn
 from adapters.models import registry
 from adapters.models.exchange.tensors import PICKLED, SAFETENSORS, Refused, fit_names, read_tensors
 from adapters.models.package import build_network, sha256_of
-from adapters.models.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, PackageConfig
 from adapters.models.smoke import smoke_contradiction, smoke_margins
 from domain.errors import BadModelPackage
+from domain.model_package import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, PackageConfig
 
 _POSITIVE_NAMES = frozenset(("tumour", "tumor", "cancer", "malignant", "metastasis", "carcinoma", "positive"))
 

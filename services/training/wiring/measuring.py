@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from adapters.models.package_format import Evaluation, PackageConfig
+from domain.model_package import Evaluation, PackageConfig
 from services.training.evaluation import Fitted, Subject, evaluate, fit, reported
 from services.training.patches import LabelledPatches, PatchSubset
 from services.training.report import EvaluationReport, card_figures

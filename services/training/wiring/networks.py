@@ -10,12 +10,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from adapters.models.devices import pick_device
-from adapters.models.package import LoadedPackage, default_model, load_package
-from adapters.models.package_format import PackageConfig
+from adapters.models.package import default_model, load_package
 from adapters.models.preprocess import margins_of, prepare
 from adapters.models.registry import architecture
 from adapters.models.torch_classifier import TorchClassifier
 from domain.errors import BadRecipe, BadTrainingData
+from domain.model_package import LoadedPackage, PackageConfig
 from services.runtime.settings import load_settings
 from services.training.patches import LabelledPatches
 from services.training.provenance import Origin

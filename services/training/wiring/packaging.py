@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from adapters.models.appearance import Appearance, fit_appearance, is_glass
-from adapters.models.package_format import PackageConfig, TrainingFacts, Transform
-from adapters.models.package_writer import Storage, write_package
+from adapters.models.appearance import fit_appearance, is_glass
+from adapters.models.package_writer import write_package
 from adapters.models.registry import architecture
 from adapters.models.storage import as_stored
 from domain.errors import BadRecipe, BadTrainingData, RunNotSaved
-from services.training.metrics import area_under_roc
+from domain.model_package import Appearance, PackageConfig, Storage, TrainingFacts, Transform
+from services.models.metrics import area_under_roc
 from services.training.normalise import MEAN, STD, enlarged_px
 from services.training.patches import LabelledPatches, PatchSubset
 from services.training.recipe import Recipe

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from adapters.models.exchange import formats as exchange_formats
 from adapters.models.exchange.export import Format, export_package
-from adapters.models.package import LoadedPackage, load_package
+from adapters.models.package import load_package
 from adapters.models.preprocess import prepare
 from domain.errors import BadModelPackage, RunNotSaved
+from domain.model_package import LoadedPackage
 from domain.verdict import OperatingPoint
 from tests.adapters.models.exchange_makers import drawn
 from tests.builders import a_package_config, tiny_package

@@ -16,7 +16,7 @@ from services.training.calibration import (
     fit_scaling,
     in_calibration_half,
 )
-from services.training.metrics import ScoredPatches
+from services.models.metrics import ScoredPatches
 from tests.services.training.scored import margins_and_labels, names
 
 

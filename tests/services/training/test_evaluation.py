@@ -14,7 +14,7 @@ from domain.errors import BadTrainingData
 from domain.verdict import OperatingPoint
 from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.evaluation import Subject, evaluate, fit, reported
-from services.training.metrics import ScoredPatches
+from services.models.metrics import ScoredPatches
 from services.training.report import EvaluationReport, card_figures
 from tests.services.training.scored import margins_and_labels, names
 

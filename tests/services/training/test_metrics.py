@@ -10,7 +10,7 @@ import torch
 from sklearn import metrics as sk
 
 from domain.verdict import OperatingPoint, judge, probability_of
-from services.training.metrics import ScoredPatches, area_under_roc, intervals
+from services.models.metrics import ScoredPatches, area_under_roc, intervals
 from tests.services.training.scored import margins_and_labels
 
 POINT = OperatingPoint(temperature=2.0, bias=-0.3, calibrated=True, threshold=0.35, band=(0.2, 0.6))

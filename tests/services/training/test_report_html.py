@@ -15,7 +15,7 @@ from domain.verdict import OperatingPoint
 from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.evaluation import Subject, evaluate
 from services.training.learning_curve import CurvePoint, fit_learning_curve
-from services.training.metrics import ScoredPatches
+from services.models.metrics import ScoredPatches
 from services.training.report import EvaluationReport
 from services.training.report_figures import precision_recall, reliability, roc, spread, wilson
 from services.training.report_html import Extras, html_report, summary

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adapters.imaging.synthetic import smoke_patches
 from domain.verdict import OperatingPoint
-from services.training.metrics import ScoredPatches
+from services.models.metrics import ScoredPatches
 from services.training.robustness import (
     SHIFTS,
     brightened,
