@@ -260,6 +260,7 @@ VIOLATIONS = {
     "Torch stays in the vision adapters": ("ui/cli/planted.py", "import torch"),
     "the window's toolkit stays in widgets": ("adapters/models/planted.py", "import tkinter"),
     "sound and speech libraries stay": ("services/runtime/planted.py", "import sounddevice"),
+    "what reads image files": ("services/training/planted.py", "import h5py"),
 }
 
 

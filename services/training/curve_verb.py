@@ -18,6 +18,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from domain.datasets import DatasetReader
 from domain.errors import BadRecipe, BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.batches import steps_per_epoch
@@ -43,7 +44,7 @@ RANDOM = "random split, as the paper's: patches of one slide may be on both side
 POINT = "point.json"
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, datasets: DatasetReader) -> int:
     """The verb. Each share is a run in a folder of its own, so that a kill costs one share at most."""
     recipe = load_recipe(options.recipe, flags_of(options))
     shares = _shares(options.shares)
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
         networks.require_teachers(recipe)
         networks.build(recipe)  # a recipe that cannot be followed is better known before the data are read
-        material = read_material(options, recipe, progress)
+        material = read_material(options, recipe, progress, datasets)
         split = material.split
         _require_new_weights(recipe, split.training)
         random_test, pool = _kept_aside(split.training, recipe.seed)

@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
+from domain.datasets import Dataset, DatasetReader
 from domain.errors import BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.evaluation import Subject, evaluate, reported
 from services.training.hardware import hardware_of, make_fabric, require_one_process
-from services.training.patches import LabelledPatches, PatchSubset
+from services.training.patches import LabelledPatches, PatchSubset, PatchTensors, require_both_classes
 from services.training.progress import TrainingProgress
 from services.training.provenance import Origin
-from services.training.reading import Dataset, available_splits, open_images, open_split, require_both_classes
 from services.training.report_html import Extras, html_report
 from services.training.robustness import robustness
 from services.training.run_folder import RunFolder
@@ -41,7 +41,7 @@ class Given:
     lines: tuple[str, ...]
 
 
-def run_evaluate(options: argparse.Namespace) -> int:
+def run_evaluate(options: argparse.Namespace, datasets: DatasetReader) -> int:
     """``evaluate``. Raises HistovoxError for all that a person can mend."""
     fabric = make_fabric(hardware_of(options))
     require_one_process(fabric, "evaluate")
@@ -49,7 +49,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         package = networks.load(options.model)
         card = package.card
         origin = Origin(card.training.recipe, card.training.digest)
-        given = given_patches(options, progress, origin, usual=("test", "valid", "train"))
+        given = given_patches(options, progress, origin, datasets, usual=("test", "valid", "train"))
         networks.require_fitting(package, given.patches)
         folder = RunFolder(options.report or _usual_folder(package.identity.name))
         folder.make()
@@ -86,7 +86,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     return OK
 
 
-def run_calibrate(options: argparse.Namespace) -> int:
+def run_calibrate(options: argparse.Namespace, datasets: DatasetReader) -> int:
     """``calibrate``. Raises HistovoxError for all that a person can mend."""
     fabric = make_fabric(hardware_of(options))
     require_one_process(fabric, "calibrate")
@@ -94,7 +94,7 @@ def run_calibrate(options: argparse.Namespace) -> int:
         networks.require_free_name(options.name)
     with TrainingProgress() as progress:
         origin = networks.origin_of(options.model)
-        given = given_patches(options, progress, origin, usual=("valid", "train"))
+        given = given_patches(options, progress, origin, datasets, usual=("valid", "train"))
         require_both_classes(given.patches, "validation")
         where, measured = packaging.recalibrate(
             options.model,
@@ -112,7 +112,11 @@ def run_calibrate(options: argparse.Namespace) -> int:
 
 
 def given_patches(
-    options: argparse.Namespace, progress: TrainingProgress, origin: Origin, usual: Sequence[str]
+    options: argparse.Namespace,
+    progress: TrainingProgress,
+    origin: Origin,
+    datasets: DatasetReader,
+    usual: Sequence[str],
 ) -> Given:
     """The patches that ``--data`` or ``--images`` and ``--labels`` name.
 
@@ -121,11 +125,11 @@ def given_patches(
 
     Raises: BadTrainingData.
     """
-    opened, name = _open(options, progress, usual)
+    opened, name = _open(options, progress, datasets, usual)
     lines = opened.report.lines()
     for line in lines:
         progress.say(line)
-    patches, name = _unseen(opened.patches, name, origin)
+    patches, name = _unseen(PatchTensors(opened.patches), name, origin)
     return Given(patches, name, opened.report.as_json(), lines)
 
 
@@ -137,8 +141,9 @@ def _unseen(patches: LabelledPatches, name: str, origin: Origin) -> tuple[Labell
     return (made.held_out, f"{name}: {made.protocol}") if made else (patches, name)
 
 
-def _open(options: argparse.Namespace, progress: TrainingProgress, usual: Sequence[str]) -> tuple[Dataset, str]:
-    cache, told = networks.cache_dir(), progress.reading
+def _open(
+    options: argparse.Namespace, progress: TrainingProgress, datasets: DatasetReader, usual: Sequence[str]
+) -> tuple[Dataset, str]:
     images = getattr(options, "images", None)
     if images is not None or getattr(options, "labels", None) is not None:
         if images is None or options.labels is None or options.data is not None or options.split is not None:
@@ -146,16 +151,15 @@ def _open(options: argparse.Namespace, progress: TrainingProgress, usual: Sequen
                 "Give --images and --labels, both and no other, or --data (and --split, if you like)."
             )
         name = options.data_name or images.resolve().name
-        return open_images(images, options.labels, cache_dir=cache, progress=told), name
+        return datasets.open_images(images, options.labels, progress=progress.reading), name
     if options.data is None:
         raise BadTrainingData("Say where the patches are: --data FOLDER, or --images FOLDER --labels FILE.")
-    split = options.split or _usual_split(options.data, usual)
-    opened = open_split(options.data, split, cache_dir=cache, positive=options.positive, progress=told)
+    split = options.split or _usual_split(datasets.splits(options.data), options.data, usual)
+    opened = datasets.open_split(options.data, split, positive=options.positive, progress=progress.reading)
     return opened, options.data_name or f"{options.data.resolve().name}, {split}"
 
 
-def _usual_split(folder: Path, usual: Sequence[str]) -> str:
-    there = available_splits(folder)
+def _usual_split(there: Sequence[str], folder: Path, usual: Sequence[str]) -> str:
     found = next((name for name in usual if name in there), None)
     if found is None:
         raise BadTrainingData(

@@ -12,16 +12,16 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from domain.datasets import DataReport, DatasetReader
 from domain.errors import BadRecipe
 from services.runtime.exit_codes import OK
 from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.hardware import describe, hardware_of, make_fabric, part
 from services.training.loop import Training, train
 from services.training.parser import flags_of
-from services.training.patches import LabelledPatches, PatchSubset
+from services.training.patches import LabelledPatches, PatchSubset, PatchTensors, require_both_classes
 from services.training.progress import TrainingProgress
 from services.training.provenance import PARTING, parted, training_digest
-from services.training.reading import Dataset, available_splits, open_split, require_both_classes
 from services.training.recipe import Recipe, load_recipe
 from services.training.report_html import Extras, html_report
 from services.training.run import Run
@@ -45,7 +45,7 @@ class TrainingData:
         return training_digest(self.split.training)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, datasets: DatasetReader) -> int:
     """The verb. Raises HistovoxError for all that a person can mend."""
     recipe = load_recipe(options.recipe, flags_of(options))
     name = options.name or f"{recipe.architecture}-{options.data.resolve().name}"
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         networks.require_teachers(recipe)
         network, started_from = networks.build(recipe)
         chose_before = networks.origin_of(recipe.start).chose
-        material = read_material(options, recipe, progress)
+        material = read_material(options, recipe, progress, datasets)
         if not options.no_package:
             packaging.require_enough(material.split.training, material.split.held_out)
         run = Run(network.to(fabric.device), recipe, len(material.split.training), material.digest)
@@ -153,19 +153,21 @@ def package_it(
     progress.say(f"The package is {where}. Use it: histovox classify --model {name} IMAGE")
 
 
-def read_material(options: argparse.Namespace, recipe: Recipe, progress: TrainingProgress) -> TrainingData:
+def read_material(
+    options: argparse.Namespace, recipe: Recipe, progress: TrainingProgress, datasets: DatasetReader
+) -> TrainingData:
     """The data, split into training and held-out patches; what was left out is said. Raises BadTrainingData."""
-    splits = available_splits(options.data)
-    training = opened(options, "train", progress)
-    require_both_classes(training.patches, "training")
-    reports = {"train": training.report.as_json()}
+    splits = datasets.splits(options.data)
+    training, found = opened(options, "train", progress, datasets)
+    require_both_classes(training, "training")
+    reports = {"train": found.as_json()}
     if "valid" in splits:
-        held_out = opened(options, "valid", progress)
-        reports["valid"] = held_out.report.as_json()
-        chosen = given(training.patches, held_out.patches, groups=recipe.groups)
+        held_out, found = opened(options, "valid", progress, datasets)
+        reports["valid"] = found.as_json()
+        chosen = given(training, held_out, groups=recipe.groups)
     else:
-        chosen = parted(training.patches, recipe)
-        require_unseen(recipe, training.patches, chosen)
+        chosen = parted(training, recipe)
+        require_unseen(recipe, training, chosen)
     for half, what in halves(chosen.held_out):
         require_both_classes(half, what)
     progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
@@ -193,14 +195,14 @@ def require_unseen(recipe: Recipe, patches: LabelledPatches, chosen: Split) -> N
             )
 
 
-def opened(options: argparse.Namespace, name: str, progress: TrainingProgress) -> Dataset:
+def opened(
+    options: argparse.Namespace, name: str, progress: TrainingProgress, datasets: DatasetReader
+) -> tuple[LabelledPatches, DataReport]:
     """One split of ``--data``; its findings are said."""
-    found = open_split(
-        options.data, name, cache_dir=networks.cache_dir(), positive=options.positive, progress=progress.reading
-    )
+    found = datasets.open_split(options.data, name, positive=options.positive, progress=progress.reading)
     for line in found.report.lines():
         progress.say(f"{name}: {line}")
-    return found
+    return PatchTensors(found.patches), found.report
 
 
 def halves(held_out: LabelledPatches) -> tuple[tuple[LabelledPatches, str], tuple[LabelledPatches, str]]:

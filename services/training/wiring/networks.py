@@ -28,11 +28,6 @@ from services.training.views import Score
 POSITIVE = "tumour"
 
 
-def cache_dir() -> Path:
-    """Where what was found out about data folders is kept."""
-    return load_settings().cache_dir / "training"
-
-
 def package_folder(name: str) -> Path:
     """A package by its name among the models, or by its folder."""
     named = load_settings().models_dir / name

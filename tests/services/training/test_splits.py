@@ -8,13 +8,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from adapters.datasets.opening import DataFolders
 from domain.errors import BadTrainingData
 from services.training import splits
-from services.training.patches import LabelledPatches
-from services.training.reading import open_split
+from services.training.patches import LabelledPatches, PatchTensors
 from services.training.splits import Split, split
+from tests.adapters.datasets.material import some_patches, write_kaggle
 from tests.fakes.patches import FakePatches
-from tests.services.training.reading_material import some_patches, write_kaggle
 
 
 def patches(count: int, groups: list[str] | None = None, seed: int = 0) -> FakePatches:
@@ -122,7 +122,8 @@ def test_patches_whose_pixels_are_in_both_given_sets_are_counted(tmp_path: Path)
     write_kaggle(tmp_path / "data", pixels[:8], [0, 1] * 4)
     write_kaggle(tmp_path / "data", pixels[6:], [0, 1] * 3, split="valid")
     training, held_out = (
-        open_split(tmp_path / "data", name, cache_dir=tmp_path / "cache").patches for name in ("train", "valid")
+        PatchTensors(DataFolders(tmp_path / "cache").open_split(tmp_path / "data", name).patches)
+        for name in ("train", "valid")
     )
     assert "held-out patches have the very pixels of a training patch (2)" in splits.given(training, held_out).protocol
 

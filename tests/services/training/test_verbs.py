@@ -510,7 +510,7 @@ def test_a_full_disk_while_packaging_costs_no_weights(
 def test_ctrl_c_says_what_a_stop_means(
     command: Command, data: Path, monkeypatch: pytest.MonkeyPatch, verb: str, words: str
 ) -> None:
-    def stopped(_options: object) -> int:
+    def stopped(*_: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(__import__("services.training.verbs", fromlist=["VERBS"]).VERBS, verb, stopped)

@@ -1,10 +1,18 @@
-"""What reading a data folder found, for a person and for the run's ``data.json``."""
+"""Labelled patches as the readers of data folders give them, and what reading a folder found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Told what is being read, how many patches are done, and of how many.
+ReadingProgress = Callable[[str, int, int], None]
 
 #: So many names are kept; the count says how many there were.
 FIRST_NAMES = 20
@@ -32,7 +40,7 @@ class Names:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What a set of patches holds and what was left out of it, and why."""
+    """What a set of patches holds and what was left out of it, and why: for a person and for a run's ``data.json``."""
 
     layout: str
     place: str
@@ -103,3 +111,68 @@ class DataReport:
 
 def _counted(count: int, one: str) -> str:
     return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+
+
+class StoredPatches(Protocol):
+    """Labelled patches of one split, decoded when they are asked for: 220,025 of them cost no more memory than ten."""
+
+    ids: tuple[str, ...]
+    """A name for each patch, unique within the set."""
+    labels: NDArray[np.int64]
+    """(N,) int64: 1 where the patch shows tumour, else 0."""
+    groups: tuple[str, ...] | None
+    """The slide or patient of each patch, or None where nobody knows it."""
+    patch_px: int
+    """The side of every patch that ``read`` gives, in pixels."""
+    fingerprints: NDArray[np.uint8]
+    """N×16: equal where pixels are equal."""
+
+    def __len__(self) -> int:
+        """How many patches there are."""
+        ...
+
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """The pixels of these patches, in this order: n×3×P×P uint8 RGB. Any thread may ask.
+
+        Raises:
+            BadTrainingData: a file that could be read when the set was opened cannot be read any more.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A set of patches and what was found when it was opened."""
+
+    patches: StoredPatches
+    report: DataReport
+
+
+class DatasetReader(Protocol):
+    """Opens folders of labelled patches, whichever layout they have."""
+
+    def splits(self, folder: Path) -> tuple[str, ...]:
+        """Which of train, valid and test a folder holds, in this order.
+
+        Raises:
+            BadTrainingData: there is no such folder, or it has none of the known layouts.
+        """
+        ...
+
+    def open_split(
+        self, folder: Path, split: str, *, positive: str | None = None, progress: ReadingProgress | None = None
+    ) -> Dataset:
+        """Open one split of a folder; ``positive`` names the tumour class where folders are classes.
+
+        Raises:
+            BadTrainingData: the layout is unknown, the split missing, the labels unusable, or nothing usable remains.
+        """
+        ...
+
+    def open_images(self, images: Path, labels: Path, *, progress: ReadingProgress | None = None) -> Dataset:
+        """Open a folder of images with a labels file (columns ``id`` and ``label``) from anywhere.
+
+        Raises:
+            BadTrainingData: folder or file is missing or unusable, or nothing usable remains.
+        """
+        ...

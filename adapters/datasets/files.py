@@ -9,12 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from adapters.datasets.pixels import Decode, Pixels, fit
 from domain.errors import BadTrainingData
-from services.training.reading.pixels import Decode, Pixels, fit
 
 #: Fewer patches than this are decoded sooner than threads take them over.
 _WORTH_THREADS = 32
@@ -23,14 +21,14 @@ _THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
 
 
 class FilePatches:
-    """Port ``LabelledPatches`` over files of a folder; holds names, never pixels."""
+    """Port StoredPatches over files of a folder; holds names, never pixels."""
 
     def __init__(
         self,
         root: Path,
         files: Sequence[str],
         ids: tuple[str, ...],
-        labels: Tensor,
+        labels: NDArray[np.int64],
         groups: tuple[str, ...] | None,
         patch_px: int,
         fingerprints: NDArray[np.uint8],
@@ -42,7 +40,6 @@ class FilePatches:
         self.groups = groups
         self.patch_px = patch_px
         self.fingerprints = fingerprints
-        """N×16 uint8: equal where pixels are equal."""
         self._root = root
         self._files = files
         self._decode = decode
@@ -51,15 +48,9 @@ class FilePatches:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many patches there are."""
         return len(self.ids)
 
-    def read(self, indices: Sequence[int]) -> Tensor:
-        """The pixels of these patches, in this order: n×3×P×P uint8 RGB. Any thread may ask.
-
-        Raises:
-            BadTrainingData: a file that could be read when the set was opened cannot be read any more.
-        """
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         batch = np.empty((len(indices), 3, self.patch_px, self.patch_px), np.uint8)
 
         def fill(place: int) -> None:
@@ -72,7 +63,7 @@ class FilePatches:
         else:
             for place in places:
                 fill(place)
-        return torch.from_numpy(batch)
+        return batch
 
     def _patch(self, index: int) -> Pixels:
         path = self._root / self._files[index]

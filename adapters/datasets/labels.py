@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.datasets import Names
 from domain.errors import BadTrainingData
-from services.training.reading.report import Names
 
 #: Columns that say which patches belong together, the widest first. ``source`` is none: it says where a file came from.
 GROUP_COLUMNS = ("group", "patient_id", "patient", "slide_id", "slide", "wsi")

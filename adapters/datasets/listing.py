@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.datasets import DataReport
 from domain.errors import BadTrainingData
-from services.training.reading.report import DataReport
 
 #: Endings of images. Where an id has two files, the earlier ending wins: lossless before lossy.
 SUFFIXES = (".tif", ".tiff", ".png", ".bmp", ".ppm", ".webp", ".jp2", ".jpg", ".jpeg")

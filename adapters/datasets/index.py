@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.training.reading.pixels import FINGERPRINT_BYTES, Decode, fingerprint
-
-#: Told what is being looked at, how many are done, and of how many.
-Progress = Callable[[str, int, int], None]
+from adapters.datasets.pixels import FINGERPRINT_BYTES, Decode, fingerprint
+from domain.datasets import ReadingProgress
 
 #: Another number, another cache: raised whenever the decoder or the fingerprint changes.
 FORMAT = 1
@@ -128,7 +126,7 @@ def look_at_files(
     *,
     cache: Cache,
     decode: Decode,
-    progress: Progress | None,
+    progress: ReadingProgress | None,
     what: str,
 ) -> tuple[Facts, int]:
     """Facts on each file of ``root``, and how many had to be decoded; those whose stamp the cache knows are not.
@@ -166,7 +164,7 @@ def _look(
     todo: NDArray[np.int64],
     cache: Cache,
     decode: Decode,
-    progress: Progress,
+    progress: ReadingProgress,
     what: str,
 ) -> None:
     saved = time.monotonic()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.datasets.listing import SPLITS, Listing, folders_with_images, images_in, split_folder
+from domain.datasets import DataReport
 from domain.errors import BadTrainingData
-from services.training.reading.listing import SPLITS, Listing, folders_with_images, images_in, split_folder
-from services.training.reading.report import DataReport
 
 LAYOUT = "class folders"
 #: Names of the class that is looked for.

@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from services.training.patches import LabelledPatches, PatchSubset
-from services.training.reading import open_split
+from adapters.datasets.opening import DataFolders
+from services.training.patches import LabelledPatches, PatchSubset, PatchTensors
+from tests.adapters.datasets.material import some_patches, write_classes, write_kaggle, write_labels, write_pcam
 from tests.fakes.patches import FakePatches
-from tests.services.training.reading_material import some_patches, write_classes, write_kaggle, write_labels, write_pcam
 
 COUNT = 40
 LABELS = [index % 2 for index in range(COUNT)]
 SLIDES = [f"slide {index // 8}" for index in range(COUNT)]
+
+
+def _opened(folder: Path) -> LabelledPatches:
+    return PatchTensors(DataFolders(folder / "cache").open_split(folder).patches)
 
 
 def _fake(_folder: Path) -> LabelledPatches:
@@ -29,24 +33,24 @@ def _fake_with_slides(_folder: Path) -> LabelledPatches:
 
 def _kaggle(folder: Path) -> LabelledPatches:
     write_kaggle(folder, some_patches(COUNT), LABELS)
-    return open_split(folder, cache_dir=folder / "cache").patches
+    return _opened(folder)
 
 
 def _kaggle_with_slides(folder: Path) -> LabelledPatches:
     write_kaggle(folder, some_patches(COUNT), LABELS)
     rows = [f"p{index},{LABELS[index]},{SLIDES[index]}" for index in range(COUNT)]
     write_labels(folder / "train_labels.csv", rows, "id,label,wsi")
-    return open_split(folder, cache_dir=folder / "cache").patches
+    return _opened(folder)
 
 
 def _classes(folder: Path) -> LabelledPatches:
     write_classes(folder, some_patches(COUNT), LABELS)
-    return open_split(folder, cache_dir=folder / "cache").patches
+    return _opened(folder)
 
 
 def _pcam(folder: Path) -> LabelledPatches:
     write_pcam(folder, some_patches(COUNT), LABELS, slides=SLIDES)
-    return open_split(folder, cache_dir=folder / "cache").patches
+    return _opened(folder)
 
 
 def _chosen(folder: Path) -> LabelledPatches:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.datasets.cleaning import KNOWN_BAD_IDS
+from adapters.datasets.labels import Labels, read_labels
+from adapters.datasets.listing import SPLITS, SUFFIXES, Listing, Stamp, has_images, images_in, split_folder
+from domain.datasets import DataReport, Names
 from domain.errors import BadTrainingData
-from services.training.reading.cleaning import KNOWN_BAD_IDS
-from services.training.reading.labels import Labels, read_labels
-from services.training.reading.listing import SPLITS, SUFFIXES, Listing, Stamp, has_images, images_in, split_folder
-from services.training.reading.report import DataReport, Names
 
 LAYOUT = "Kaggle layout"
 #: One file for all splits.

@@ -9,16 +9,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
+from adapters.datasets.cleaning import KNOWN_BAD_IDS
+from adapters.datasets.opening import DataFolders
+from adapters.datasets.pixels import fingerprint
+from domain.datasets import Dataset
 from domain.errors import BadTrainingData
-from services.training.patches import PatchSubset
-from services.training.reading import Dataset, available_splits, open_images, open_split, require_both_classes
-from services.training.reading.cleaning import KNOWN_BAD_IDS
-from services.training.reading.pixels import fingerprint
-from tests.fakes.patches import FakePatches
-from tests.services.training.reading_material import (
+from tests.adapters.datasets.material import (
     some_patches,
     write_classes,
     write_kaggle,
@@ -35,13 +33,17 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+def reader(folder: Path) -> DataFolders:
+    return DataFolders(folder.parent / "cache")
+
+
 def opened(folder: Path, split: str = "train", positive: str | None = None) -> Dataset:
-    return open_split(folder, split, cache_dir=folder.parent / "cache", positive=positive)
+    return reader(folder).open_split(folder, split, positive=positive)
 
 
 def pixels_by_label(found: Dataset) -> dict[bytes, int]:
     """Each patch's fingerprint with its label: what a set teaches, whatever it is called."""
-    pixels = found.patches.read(range(len(found.patches))).permute(0, 2, 3, 1).numpy()
+    pixels = found.patches.read(range(len(found.patches))).transpose(0, 2, 3, 1)
     return {fingerprint(patch): label for patch, label in zip(pixels, found.patches.labels.tolist(), strict=True)}
 
 
@@ -69,12 +71,12 @@ def test_a_folder_says_which_splits_it_holds(data: Path) -> None:
     write_kaggle(data / "kaggle", PATCHES, LABELS, split="valid")
     (data / "kaggle" / "test").mkdir()
     Image.fromarray(PATCHES[0]).save(data / "kaggle" / "test" / "unlabelled.tif")
-    assert available_splits(data / "kaggle") == ("train", "valid")
+    assert reader(data).splits(data / "kaggle") == ("train", "valid")
     write_pcam(data / "pcam", PATCHES, LABELS, split="test")
-    assert available_splits(data / "pcam") == ("test",)
+    assert reader(data).splits(data / "pcam") == ("test",)
     write_classes(data / "classes" / "train", PATCHES, LABELS)
     write_classes(data / "classes" / "val", PATCHES, LABELS)
-    assert available_splits(data / "classes") == ("train", "valid")
+    assert reader(data).splits(data / "classes") == ("train", "valid")
     assert pixels_by_label(opened(data / "classes", "valid")) == TAUGHT
 
 
@@ -86,17 +88,15 @@ def test_hdf5_files_in_a_folder_called_pcam_are_found_too(data: Path) -> None:
 def test_one_labels_file_may_serve_all_splits(data: Path) -> None:
     write_kaggle(data, PATCHES, LABELS)
     (data / "train_labels.csv").rename(data / "labels.csv")
-    assert available_splits(data) == ("train",)
+    assert reader(data).splits(data) == ("train",)
     assert pixels_by_label(opened(data)) == TAUGHT
 
 
 def test_images_and_labels_may_lie_anywhere(data: Path, tmp_path: Path) -> None:
     write_kaggle(data, PATCHES, LABELS)
     elsewhere = (data / "train_labels.csv").rename(tmp_path / "my labels.csv")
-    assert pixels_by_label(open_images(data / "train", elsewhere, cache_dir=tmp_path / "cache")) == TAUGHT
-    by_flag = open_split(data, "train", labels=elsewhere, cache_dir=tmp_path / "cache")
-    assert by_flag.report.decoded == 0
-    assert pixels_by_label(by_flag) == TAUGHT
+    assert pixels_by_label(reader(data).open_images(data / "train", elsewhere)) == TAUGHT
+    assert reader(data).open_images(data / "train", elsewhere).report.decoded == 0
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_an_unknown_folder_is_told_what_would_be_understood_and_what_was_found(d
     with pytest.raises(
         BadTrainingData, match=r"(?s)notes\.txt, train/ \(images: 1\).*labels file.*HDF5.*class folders"
     ):
-        available_splits(data)
+        reader(data).splits(data)
 
 
 def test_an_empty_and_a_missing_folder_are_told_apart(data: Path) -> None:
@@ -257,14 +257,6 @@ def test_when_nothing_usable_remains_the_error_says_why(data: Path) -> None:
         image.write_bytes(b"broken")
     with pytest.raises(BadTrainingData, match=r"No usable patch remains.*6 images that cannot be read"):
         opened(data)
-
-
-def test_one_class_alone_is_refused() -> None:
-    both = FakePatches(6, patch_px=12)
-    tumours = [index for index, label in enumerate(both.labels.tolist()) if label]
-    require_both_classes(both, "training")
-    with pytest.raises(BadTrainingData, match=r"All 3 held-out patches are labelled tumour \(1\)"):
-        require_both_classes(PatchSubset(both, tumours), "held-out")
 
 
 # --- labels files --------------------------------------------------------------------------------------------------
@@ -401,9 +393,3 @@ def test_an_hdf5_file_that_vanishes_later_is_named(data: Path) -> None:
     (data / "camelyonpatch_level_2_split_train_x.h5").write_bytes(b"gone")
     with pytest.raises(BadTrainingData, match=r"_x\.h5 is damaged"):
         found.patches.read([0])
-
-
-def test_the_fake_is_learnt_from_the_colour_of_its_centre() -> None:
-    patches = FakePatches(20)
-    centre = patches.read(range(20))[:, :, 32:64, 32:64].float().mean(dim=(1, 2, 3))
-    assert torch.equal(centre < centre.mean(), patches.labels == 1)

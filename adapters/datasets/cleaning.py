@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.datasets import DataReport, Names
 from domain.errors import BadTrainingData
-from services.training.reading.report import DataReport, Names
 
 #: Kaggle ids that are usually dropped: one patch is black, the other is blank glass.
 KNOWN_BAD_IDS = frozenset({"9369c7278ec8bcc6c880d99194de09fc2bd4efbe", "dd6dfed324f9fcb6f93f46f32fc800f2ec196be2"})

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from services.training.reading import Dataset, open_split
-from services.training.reading.pixels import Pixels, decode
-from tests.services.training.reading_material import some_patches, write_kaggle, write_labels, write_pcam
+from adapters.datasets.opening import DataFolders
+from adapters.datasets.pixels import Pixels, decode
+from domain.datasets import Dataset
+from tests.adapters.datasets.material import some_patches, write_kaggle, write_labels, write_pcam
 
 LABELS = [index % 2 for index in range(10)]
 PATCHES = some_patches(len(LABELS))
@@ -43,7 +43,7 @@ def cache(tmp_path: Path) -> Path:
 def started(data: Path, cache: Path) -> tuple[Dataset, list[str]]:
     """Open the set anew; what was decoded for it."""
     decoder = CountingDecoder()
-    return open_split(data, cache_dir=cache, decode=decoder), sorted(decoder.names)
+    return DataFolders(cache, decoder).open_split(data), sorted(decoder.names)
 
 
 def test_the_second_start_decodes_nothing(data: Path, cache: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_second_start_decodes_nothing(data: Path, cache: Path) -> None:
     assert decoded == []
     assert second.report.decoded == 0
     assert second.patches.ids == first.patches.ids
-    assert torch.equal(second.patches.read(range(10)), first.patches.read(range(10)))
+    assert np.array_equal(second.patches.read(range(10)), first.patches.read(range(10)))
 
 
 def test_only_changed_and_new_images_are_decoded_again(data: Path, cache: Path) -> None:
@@ -93,7 +93,7 @@ def test_an_image_that_the_disk_withheld_once_is_tried_again(data: Path, cache: 
             raise PermissionError(errno.EACCES, "Permission denied")
         return decode(path)
 
-    assert open_split(data, cache_dir=cache, decode=failing).report.unreadable.count == 1
+    assert DataFolders(cache, failing).open_split(data).report.unreadable.count == 1
     found, decoded = started(data, cache)
     assert decoded == ["p1.tif"]
     assert found.report.unreadable.count == 0
@@ -123,7 +123,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_work(data: Path, cache: Path, m
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("services.training.reading.index.np.savez", full)
+        patched.setattr("adapters.datasets.index.np.savez", full)
         found, decoded = started(data, cache)
     assert len(found.patches) == len(decoded) == 10
     assert sum("No space left on device" in line for line in found.report.lines()) == 1
@@ -132,7 +132,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_work(data: Path, cache: Path, m
 
 def test_a_cache_folder_that_cannot_be_made_is_no_obstacle(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    found = open_split(data, cache_dir=tmp_path / "file" / "cache")
+    found = DataFolders(tmp_path / "file" / "cache").open_split(data)
     assert len(found.patches) == 10
     assert any("cannot be kept" in line for line in found.report.lines())
 
@@ -140,30 +140,30 @@ def test_a_cache_folder_that_cannot_be_made_is_no_obstacle(data: Path, tmp_path:
 def test_what_was_found_out_before_an_interruption_is_kept(
     data: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.training.reading.index._BLOCK", 4)
+    monkeypatch.setattr("adapters.datasets.index._BLOCK", 4)
 
     def impatient(_what: str, done: int, _total: int) -> None:
         if done >= 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_split(data, cache_dir=cache, progress=impatient)
+        DataFolders(cache).open_split(data, progress=impatient)
     assert len(started(data, cache)[1]) == 2
 
 
 def test_progress_is_told_to_the_end(data: Path, cache: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    open_split(data, cache_dir=cache, progress=lambda *step: told.append(step))
+    DataFolders(cache).open_split(data, progress=lambda *step: told.append(step))
     assert told[-1] == ("train", 10, 10)
 
 
 def test_an_hdf5_file_is_looked_through_once_and_again_when_it_changes(tmp_path: Path, cache: Path) -> None:
     folder = write_pcam(tmp_path / "pcam", PATCHES, LABELS)
-    assert open_split(folder, cache_dir=cache).report.decoded == 10
-    again = open_split(folder, cache_dir=cache)
+    assert DataFolders(cache).open_split(folder).report.decoded == 10
+    again = DataFolders(cache).open_split(folder)
     assert again.report.decoded == 0
     assert again.report.used == 10
     write_pcam(folder, np.concatenate([PATCHES[:9], PATCHES[:1]]), [*LABELS[:9], 0])
     os.utime(folder / "camelyonpatch_level_2_split_train_x.h5", ns=(1, 1))
-    changed = open_split(folder, cache_dir=cache).report
+    changed = DataFolders(cache).open_split(folder).report
     assert (changed.decoded, changed.duplicates.count) == (10, 1)

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from adapters.datasets.index import Cache, Facts
+from adapters.datasets.labels import GROUP_COLUMNS
+from adapters.datasets.listing import SPLITS
+from adapters.datasets.pixels import fingerprint, fit
+from domain.datasets import ReadingProgress
 from domain.errors import BadTrainingData
-from services.training.reading.index import Cache, Facts, Progress
-from services.training.reading.labels import GROUP_COLUMNS
-from services.training.reading.listing import SPLITS
-from services.training.reading.pixels import fingerprint, fit
 
 LAYOUT = "PCam HDF5"
 _NAME = "camelyonpatch_level_2_split_{split}_{part}"
@@ -81,7 +80,7 @@ def read_groups(path: Path, count: int) -> tuple[list[str] | None, str | None, t
     return groups, column, ()
 
 
-def look_at_dataset(path: Path, *, cache: Cache, progress: Progress | None, what: str) -> tuple[Facts, int]:
+def look_at_dataset(path: Path, *, cache: Cache, progress: ReadingProgress | None, what: str) -> tuple[Facts, int]:
     """Size and fingerprint of each patch, and how many had to be read: all of them, or none if the file is as it was.
 
     Raises:
@@ -113,14 +112,14 @@ def look_at_dataset(path: Path, *, cache: Cache, progress: Progress | None, what
 
 
 class Hdf5Patches:
-    """Port ``LabelledPatches`` over a dataset of N×H×W×3 uint8; each process opens the file when it first needs it."""
+    """Port StoredPatches over a dataset of N×H×W×3 uint8; each process opens the file when it first needs it."""
 
     def __init__(
         self,
         path: Path,
         rows: NDArray[np.int64],
         ids: tuple[str, ...],
-        labels: Tensor,
+        labels: NDArray[np.int64],
         groups: tuple[str, ...] | None,
         patch_px: int,
         fingerprints: NDArray[np.uint8],
@@ -130,22 +129,15 @@ class Hdf5Patches:
         self.groups = groups
         self.patch_px = patch_px
         self.fingerprints = fingerprints
-        """N×16 uint8: equal where pixels are equal."""
         self._path = path
         self._rows = rows
         self._file: tuple[int, h5py.File] | None = None
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """How many patches there are."""
         return len(self.ids)
 
-    def read(self, indices: Sequence[int]) -> Tensor:
-        """The pixels of these patches, in this order: n×3×P×P uint8 RGB. Any thread may ask.
-
-        Raises:
-            BadTrainingData: the file was damaged or removed since the set was opened.
-        """
+    def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         rows = self._rows[np.asarray(indices, np.int64)]
         order = np.argsort(rows, kind="stable")
         batch = np.empty((len(rows), 3, self.patch_px, self.patch_px), np.uint8)
@@ -157,7 +149,7 @@ class Hdf5Patches:
                     self._fill(batch, run, dataset, rows[run])
         except (OSError, RuntimeError, KeyError) as error:
             raise _damaged(self._path, error) from error
-        return torch.from_numpy(batch)
+        return batch
 
     def _fill(
         self, batch: NDArray[np.uint8], places: NDArray[np.int64], dataset: h5py.Dataset, rows: NDArray[np.int64]
