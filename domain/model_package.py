@@ -6,7 +6,9 @@ weights come from, how good they are under which protocol, and how their scores 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,6 +18,7 @@ from domain.verdict import OperatingPoint
 
 Storage = Literal["int8", "bf16", "fp32"]
 StoredWeights = Literal["int8 per channel", "bf16", "fp32"]
+ExportFormat = Literal["torchscript", "onnx", "safetensors"]
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -61,6 +64,10 @@ class PackageConfig(_CardPart):
             raise ValueError(f"num_classes is {self.num_classes}, but class_names are {named}")
         self.preprocessing()
         return self
+
+    def json_text(self) -> str:
+        """The text of ``config.json``: WSInfer's schema wants arguments that are not there left out, not null."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False) + "\n"
 
     def preprocessing(self) -> Preprocessing:
         """The transform as numbers. Raises ``ValueError`` for an order or arguments that cannot be followed."""
@@ -193,20 +200,17 @@ class Smoke(_CardPart):
     tolerance: float = Field(gt=0)
 
 
-class ModelCard(_CardPart):
-    """``card.json``."""
+class CardStatement(_CardPart):
+    """What the maker of a package states on its card."""
 
     title: str
     """For a person, as "ResNet-101"."""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of ``model.safetensors``."""
     licence: str
     positive_class: str
     """The class whose probability is reported, as "tumour"."""
     training: TrainingFacts
     evaluation: Evaluation | None = None
     """None: nobody has validated these weights, and every face says so."""
-    storage: StorageFacts
     operating_point: OperatingPoint
     operating_point_protocol: str
     """On which patches, and by which rule, threshold, band and temperature were chosen."""
@@ -215,7 +219,6 @@ class ModelCard(_CardPart):
     chose_before: tuple[str, ...] = ()
     """The same of sets that chose something earlier: the epoch that was kept, before it was calibrated anew."""
     appearance: Appearance
-    smoke: Smoke
     limits: tuple[str, ...] = ()
     """What the model is known not to do well."""
     intended_use: str = ""
@@ -224,6 +227,19 @@ class ModelCard(_CardPart):
     def validation(self) -> str:
         """One line: protocol, sample size, AUC with its interval."""
         return self.evaluation.line() if self.evaluation else "not validated"
+
+
+class ModelCard(CardStatement):
+    """``card.json``: what is stated, and what the writer of the package found."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of ``model.safetensors``."""
+    storage: StorageFacts
+    smoke: Smoke
+
+    def json_text(self) -> str:
+        """The text of ``card.json``."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True)
@@ -248,8 +264,24 @@ class PackageSummary:
     size_bytes: int
     card: ModelCard | None
     config: PackageConfig | None
+    family: str = ""
+    """The line that its architecture comes from, as "ResNet"."""
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong with it, short of running it."""
         return self.fault is None
+
+
+@dataclass(frozen=True)
+class ImportSource:
+    """A foreign model that could be built. ``card`` is there if the source is a package of Histovox or an export."""
+
+    weights: Path
+    sha256: str
+    config: PackageConfig
+    positive: str
+    network: Any
+    """A ``torch.nn.Module``, float32 and in evaluation mode."""
+    card: ModelCard | None
+    notes: tuple[str, ...]

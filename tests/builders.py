@@ -158,14 +158,11 @@ def tiny_package(
 
     from adapters.models import registry
     from adapters.models.package_writer import write_package
-    from domain.model_package import TrainingFacts
+    from domain.model_package import CardStatement, TrainingFacts
     from domain.verdict import OperatingPoint
 
     torch.manual_seed(seed)
-    network = registry.architecture(architecture).build(2)
     fields: dict[str, Any] = {
-        "network": network,
-        "config": a_package_config(architecture),
         "title": "Tiny",
         "licence": "CC0-1.0",
         "positive_class": "tumour",
@@ -173,6 +170,11 @@ def tiny_package(
         "operating_point": OperatingPoint(),
         "operating_point_protocol": "not chosen",
         "appearance": appearance or an_appearance(),
-        "storage": storage,
     }
-    return write_package(folder, **(fields | changes))
+    return write_package(
+        folder,
+        changes.pop("network", None) or registry.architecture(architecture).build(2),
+        changes.pop("config", None) or a_package_config(architecture),
+        CardStatement(**(fields | changes)),
+        storage,
+    )

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from adapters.models import registry
 from adapters.models.smoke import smoke_contradiction, smoke_margins
 from domain.errors import BadModelPackage
+from domain.files import sha256_of
 from domain.model_package import (
     CARD_FILE,
     CONFIG_FILE,
@@ -48,7 +49,16 @@ def package_at(folder: Path) -> PackageSummary:
     config, card, faults = _read(folder)
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
     name = folder.resolve().name
-    return PackageSummary(name, card.title if card else name, "; ".join(faults[:8]) or None, size, card, config)
+    fault = "; ".join(faults[:8]) or None
+    return PackageSummary(name, card.title if card else name, fault, size, card, config, _family(config))
+
+
+def _family(config: PackageConfig | None) -> str:
+    """The line that an architecture comes from; its own name where nobody knows it."""
+    if config is None:
+        return ""
+    known = config.architecture in registry.architecture_names()
+    return registry.architecture(config.architecture).family if known else config.architecture
 
 
 def identity_of(summary: PackageSummary) -> ModelIdentity | None:
@@ -203,9 +213,3 @@ def _fingerprint(config: PackageConfig, card: ModelCard) -> str:
         *(m.model_dump_json() for m in (config, card.operating_point, card.appearance)),
     ]
     return hashlib.sha256("\n".join(deciding).encode()).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """The checksum of a file that may be larger than memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
