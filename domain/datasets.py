@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: Told what is being read, how many patches are done, and of how many.
 ReadingProgress = Callable[[str, int, int], None]
 
+#: Names of classes that show tumour, in lower case.
+POSITIVE_CLASS_NAMES = ("tumour", "tumor", "positive", "malignant", "cancer", "metastasis", "carcinoma")
+
 #: So many names are kept; the count says how many there were.
 FIRST_NAMES = 20
 #: So many of them stand in a sentence.

@@ -11,12 +11,16 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """A path beside ``path`` to write to: it takes the place of ``path`` if the block succeeds, and goes if not.
 
-    It keeps the suffix, which some writers choose the format by. Raises: OSError.
+    The folder is made where it is missing. ``shared``: several processes may write this file at the same time; each
+    then writes to a path of its own, which a kill leaves behind.
+
+    Raises: OSError.
     """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}{f'.{os.getpid()}' if shared else ''}.partial")
     try:
         yield partial
         partial.replace(path)
@@ -27,7 +31,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
     """Write ``path``, its folder too where it is missing, whole or not at all; text as UTF-8. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial, partial.open("wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
         file.flush()

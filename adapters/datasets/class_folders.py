@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from adapters.datasets.listing import SPLITS, Listing, folders_with_images, images_in, split_folder
-from domain.datasets import DataReport
+from domain.datasets import POSITIVE_CLASS_NAMES, DataReport
 from domain.errors import BadTrainingData
 
 LAYOUT = "class folders"
 #: Names of the class that is looked for.
-POSITIVE = ("tumour", "tumor", "positive", "malignant", "cancer", "metastasis", "1")
+POSITIVE = (*POSITIVE_CLASS_NAMES, "1")
 
 
 def splits(folder: Path) -> tuple[str, ...]:

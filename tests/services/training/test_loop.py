@@ -226,7 +226,7 @@ def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path: Path, monkeypatch: p
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("services.training.run_folder.os.fsync", full)
+    monkeypatch.setattr("domain.files.os.fsync", full)
     with pytest.raises(RunNotSaved, match="start the same command again"):
         train(a_run(a_recipe()), a_setup(tmp_path))
 
