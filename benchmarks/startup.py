@@ -18,6 +18,7 @@ from benchmarks.figures import Figure
 from benchmarks.patches import PatchFiles
 from benchmarks.stage import ROOT, NotRunning, await_answer, client_of, own_settings, stop
 from domain.messages.imaging import ImagesClassified
+from services.runtime.logs import tail
 
 PATIENCE_S = 120
 WINDOW_NAME = "Histovox"
@@ -102,7 +103,7 @@ def _once(
             verdict = time.perf_counter() - began
             return window, verdict, _memory(process.pid)
         except NotRunning as error:
-            raise NotRunning(f"{error}\n{log_path.read_text('utf-8', 'replace')[-2000:]}") from None
+            raise NotRunning(f"{error}\n{tail(log_path)}") from None
         finally:
             client.close()
             stop(process)

@@ -88,9 +88,10 @@ class DataReport:
             if self.group_column
             else "Which patches share a slide or a patient is not known."
         )
-        return (first, groups, *self._left_out(), *self.notes)
+        return (first, groups, *self.left_out())
 
-    def _left_out(self) -> list[str]:
+    def left_out(self) -> list[str]:
+        """A sentence for each thing that was left out or is odd."""
         told = (
             (self.known_bad, "image", "known on Kaggle to be bad (black, or blank glass)"),
             (self.unreadable, "image", "that cannot be read"),
@@ -108,7 +109,7 @@ class DataReport:
                 f"Resized: {_counted(self.resized, 'image')} not of {self.patch_px}×{self.patch_px} pixels; the "
                 "shorter side is scaled to that and the centre is taken."
             )
-        return lines
+        return [*lines, *self.notes]
 
 
 def _counted(count: int, one: str) -> str:

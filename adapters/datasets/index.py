@@ -6,7 +6,6 @@ is one file of plain arrays; where it cannot be written, or was damaged, work go
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import time
@@ -23,6 +22,7 @@ from adapters.datasets.pixels import FINGERPRINT_BYTES, Decode, fingerprint
 from adapters.imaging.decoder import DECODER_VERSION
 from domain.datasets import ReadingProgress
 from domain.errors import HistovoxError, OutOfMemory
+from domain.files import replacing
 
 #: Another number, another cache: raised whenever this file or the fingerprint changes.
 FORMAT = 1
@@ -105,17 +105,12 @@ class IndexCache:
         """Keep the index for the next start, or say that they could not be kept."""
         if not self._writable:
             return
-        part = self.path.with_name(f"{self.path.stem}.{os.getpid()}.part")
         names = np.frombuffer("\0".join(index.names).encode("utf-8", "surrogateescape"), np.uint8)
         try:
-            part.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with replacing(self.path, shared=True) as path, path.open("wb") as file:
                 np.savez(file, names=names, stamps=index.stamps, sizes=index.sizes, fingerprints=index.fingerprints)
-            part.replace(self.path)
         except OSError as error:
             self._writable = False
-            with contextlib.suppress(OSError):  # the folder itself may be out of reach
-                part.unlink(missing_ok=True)
             self.notes.append(
                 f"What was found out about the images cannot be kept in {self.path.parent} "
                 f"({error.strerror or error}), so the next start must look at all of them again."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from adapters.models.package_format import PackageConfig, Smoke
+from domain.model_package import PackageConfig, Smoke
 
 if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not need it
     from torch import nn

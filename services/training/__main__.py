@@ -36,14 +36,14 @@ def _run(options: argparse.Namespace) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    from adapters.datasets.opening import DataFolders
     from domain.errors import ConfigurationError, HistovoxError
     from services.runtime import exit_codes
     from services.runtime.settings import load_settings
     from services.training.verbs import VERBS
+    from services.training.wiring import training_adapters
 
     try:
-        return VERBS[options.verb](options, DataFolders(load_settings().cache_dir / "training"))
+        return VERBS[options.verb](options, training_adapters(load_settings()))
     except HistovoxError as error:
         sys.stderr.write(f"histovox {options.verb}: {error.message}\n")
         return exit_codes.CONFIGURATION if isinstance(error, ConfigurationError) else exit_codes.FAILED

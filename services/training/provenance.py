@@ -28,7 +28,7 @@ def parted(patches: LabelledPatches, recipe: Recipe) -> Split:
 
 
 @dataclass(frozen=True)
-class Origin:
+class TrainingOrigin:
     """What trained a model, as its card or its run's folder states it."""
 
     recipe: Mapping[str, Any] = field(default_factory=dict)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from domain.datasets import DatasetReader
 from services.training import curve_verb, evaluation_verb, train_verb
+from services.training.ports import TrainingAdapters
 
-VERBS: dict[str, Callable[[argparse.Namespace, DatasetReader], int]] = {
+VERBS: dict[str, Callable[[argparse.Namespace, TrainingAdapters], int]] = {
     "train": train_verb.run,
     "evaluate": evaluation_verb.run_evaluate,
     "calibrate": evaluation_verb.run_calibrate,

@@ -40,6 +40,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
 
     from adapters.bus.client import ZmqBrokerClient
     from domain.phrases import SHORT_DISCLAIMER
+    from ui.desktop.keys import bind_keys
     from ui.desktop.pump import Pump
     from ui.desktop.window import Window
     from ui.presenters.background import Threads
@@ -66,6 +67,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
         should_stop=life.stop.is_set,
         on_stop=window.close,
     )
+    bind_keys(window)
     window.attach(presenter, background=background, on_close=pump.stop)
     presenter.start(paths)
     window.update()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tkinter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ui.desktop.window import Window
+from ui.desktop.window import Window
 
 OPACITY_STEP = 0.1
 

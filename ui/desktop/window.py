@@ -18,7 +18,6 @@ from tkinterdnd2 import DND_FILES, TkinterDnD
 
 from domain.image_formats import IMAGE_SUFFIXES
 from domain.values import Region
-from ui.desktop.keys import bind_keys
 from ui.presenters.background import Background
 from ui.presenters.entries import Row
 from ui.presenters.image_presenter import MarkedRegion, Overlay, OverlayControls, Picture
@@ -76,7 +75,6 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._set_geometry(remembered.geometry)
         self._build()
         self._accept_drops()
-        bind_keys(self)
         self.protocol("WM_DELETE_WINDOW", self.close)
 
     # --- construction -----------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class _Function:
 
 def write_torchscript(network: nn.Module, example: Tensor, file: Path) -> None:
     """Trace ``network`` on ``example`` (n×3×P×P) and save it. Raises NotExported; OSError for a disk's fault."""
-    with _quiet(), torch.no_grad(), _told():
+    with _quiet(), torch.no_grad(), _as_not_exported():
         traced: Any = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         content: bytes = traced.save_to_buffer()
     # By way of memory: libtorch's own writer ends the process when the disk is full.
@@ -75,10 +75,10 @@ def write_onnx(network: nn.Module, example: Tensor, file: Path) -> None:
     """Save ``network`` as ONNX with a free batch size. Raises NotExported; OSError for a disk's fault."""
     with _quiet(), torch.no_grad():
         try:
-            with _told():
+            with _as_not_exported():
                 content = _traced(network, example)
         except NotExported:
-            with _told():
+            with _as_not_exported():
                 content = _exported(network, example)
     file.write_bytes(content)
 
@@ -140,7 +140,7 @@ def _exported(network: nn.Module, example: Tensor) -> bytes:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_not_exported() -> Iterator[None]:
     """Whatever a tracer raises becomes a sentence for a person."""
     try:
         yield

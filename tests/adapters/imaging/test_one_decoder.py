@@ -10,7 +10,6 @@ import pytest
 
 from adapters.datasets.opening import DataFolders
 from adapters.imaging.decoder import ImageFileReader
-from adapters.models.exchange.labelled import FEWEST, read_labelled
 from benchmarks.patches import PatchFiles
 from domain.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
 from services.runtime.settings import load_settings
@@ -43,12 +42,12 @@ def _trained(data: bytes, suffix: str, folder: Path) -> Pixels:
 
 
 def _imported(data: bytes, suffix: str, folder: Path) -> Pixels:
-    for number in range(FEWEST):
-        (folder / f"{number}.{suffix}").write_bytes(data)
-    rows = [f"{number},{number % 2}" for number in range(FEWEST)]
-    (folder / "labels.csv").write_text("\n".join(["id,label", *rows]))
-    (patches, _), *_ = read_labelled(folder, folder / "labels.csv").batches(96)
-    return patches[0]
+    """A labelled folder, as for an import or with --images."""
+    (folder / f"a.{suffix}").write_bytes(data)
+    (folder / "labels.csv").write_text("id,label\na,1\n")
+    return (
+        DataFolders(folder / "cache").open_images(folder, folder / "labels.csv").patches.read([0])[0].transpose(1, 2, 0)
+    )
 
 
 def _measured(data: bytes, _suffix: str, _folder: Path) -> Pixels:

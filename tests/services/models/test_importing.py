@@ -14,13 +14,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from adapters.models.exchange.export import export_package
-from adapters.models.exchange.importing import Imported, ImportOptions, import_model
 from adapters.models.exchange.tensors import read_tensors
 from adapters.models.package import list_packages, load_package
 from domain.errors import BadModelPackage, BadTrainingData, RunNotSaved
 from domain.verdict import OperatingPoint
-from tests.adapters.models.exchange_makers import drawn, margins, upper_half, write_labels, write_set
+from services.models.importing import ImportedModel, ImportOptions
+from tests.adapters.models.exchange_makers import (
+    drawn,
+    export_package,
+    import_model,
+    margins,
+    upper_half,
+    write_labels,
+    write_set,
+)
 from tests.builders import a_package_config, tiny_package
 
 POINT = OperatingPoint(temperature=1.3, bias=-0.2, calibrated=True, threshold=0.4, band=(0.3, 0.6))
@@ -228,7 +235,9 @@ def test_thresholds_of_one_class_are_not_used_for_another(source: Path, target: 
 # --- the labelled set ----------------------------------------------------------------------------------------------
 
 
-def imported_with(rows: list[tuple[str, object]], source: Path, target: Path, images: Path, tmp_path: Path) -> Imported:
+def imported_with(
+    rows: list[tuple[str, object]], source: Path, target: Path, images: Path, tmp_path: Path
+) -> ImportedModel:
     write_labels(tmp_path / "rows.csv", rows)
     return import_model(source, target, ImportOptions(images=images, labels=tmp_path / "rows.csv"))
 
@@ -241,7 +250,7 @@ def test_patches_that_cannot_be_used_are_told_and_the_others_are_used(
     (images / "p003.png").write_bytes(b"\x89PNG broken")
     rows += [("p005.png", 1 - int(str(rows[5][1]))), ("unknown", 1), rows[7]]
     notes = "\n".join(imported_with(rows, source, target, images, tmp_path).notes)
-    assert "rows.csv names patches that are not in" in notes and "unknown" in notes
+    assert "1 label without an image: unknown" in notes
     assert "cannot be read: p003.png" in notes
     assert "both labels: p005" in notes
 
@@ -251,8 +260,8 @@ def test_patches_that_cannot_be_used_are_told_and_the_others_are_used(
     [
         ([(f"p{n:03}", n % 2) for n in range(19)], "at least 20 labelled patches"),
         ([(f"p{n:03}", 1) for n in range(60)], "with both classes"),
-        ([(f"p{n:03}", "tumour") for n in range(60)], "Labels must be 0 or 1"),
-        ([(f"other{n}", n % 2) for n in range(60)], "not in"),
+        ([(f"p{n:03}", "tumour") for n in range(60)], "a label of 0 .normal. or 1 .tumour."),
+        ([(f"other{n}", n % 2) for n in range(60)], "60 labels without an image"),
     ],
 )
 def test_a_labelled_set_that_proves_nothing_is_refused(
@@ -269,10 +278,10 @@ def test_a_labelled_set_that_is_not_there_is_refused(
     (tmp_path / "empty").mkdir()
     (tmp_path / "odd.csv").write_text("name;class\nx;1\n")
     for other, told in (
-        (replace(options, images=tmp_path / "nothing"), "cannot be read"),
-        (replace(options, images=tmp_path / "empty"), "no image"),
-        (replace(options, labels=tmp_path / "nothing.csv"), "cannot be read"),
-        (replace(options, labels=tmp_path / "odd.csv"), "needs the columns id and label"),
+        (replace(options, images=tmp_path / "nothing"), "there is no folder"),
+        (replace(options, images=tmp_path / "empty"), "holds no image"),
+        (replace(options, labels=tmp_path / "nothing.csv"), "There is no labels file"),
+        (replace(options, labels=tmp_path / "odd.csv"), "the column id and the column label is missing"),
     ):
         with pytest.raises(BadTrainingData, match=told):
             import_model(source, target, other)
@@ -280,7 +289,7 @@ def test_a_labelled_set_that_is_not_there_is_refused(
 
 def test_patches_of_another_size_are_refused(source: Path, target: Path, tmp_path: Path) -> None:
     images, labels = write_set(tmp_path / "large", drawn(24, size=64), [0, 1] * 12)
-    with pytest.raises(BadTrainingData, match="64 × 64 pixels; the model looks at patches of 48 × 48"):
+    with pytest.raises(BadTrainingData, match="64 px wide, but guest looks at 48 px"):
         import_model(source, target, ImportOptions(images=images, labels=labels))
 
 

@@ -10,16 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from adapters.reports import svg_figures
+from adapters.reports.html_report import html_report
+from domain.evaluation_report import EvaluationReport, ShiftedFigures
 from domain.phrases import SHORT_DISCLAIMER
 from domain.verdict import OperatingPoint
+from services.models.metrics import ScoredPatches
 from services.training.calibration import calibration_ids_digest, in_calibration_half
-from services.training.evaluation import Subject, evaluate
-from services.training.learning_curve import CurvePoint, fit_learning_curve
-from services.training.metrics import ScoredPatches
-from services.training.report import EvaluationReport
-from services.training.report_figures import precision_recall, reliability, roc, spread, wilson
-from services.training.report_html import Extras, html_report, summary
-from services.training.robustness import ShiftedFigures
+from services.training.evaluation import EvaluatedModel, evaluate
+from services.training.report_content import evaluation_curves, report_content
 from tests.services.training.scored import FewPatches, margins_and_labels, noise
 
 POINT = OperatingPoint(temperature=3.0, calibrated=True, threshold=0.3, band=(0.2, 0.6))
@@ -32,8 +31,8 @@ def _evaluated(
     margins, labels = margins_and_labels(count)
     patches = FewPatches(noise(count, 40), labels.tolist(), ids=ids, groups=groups)
     digest = calibration_ids_digest(patches.ids)
-    about = Subject(**subject)  # type: ignore[arg-type]
-    return evaluate(margins, labels, patches.ids, groups, POINT, digest, subject=about, draws=20), margins, patches
+    about = EvaluatedModel(**subject)  # type: ignore[arg-type]
+    return evaluate(margins, labels, patches.ids, groups, POINT, digest, evaluated=about, draws=20), margins, patches
 
 
 class _Tags(HTMLParser):
@@ -63,7 +62,7 @@ def _parsed(html: str) -> _Tags:
 
 
 def test_nothing_is_fetched_from_outside() -> None:
-    html = html_report(*_evaluated(), title="Tiny")
+    html = html_report(report_content(*_evaluated(), title="Tiny"))
     for tag, attributes in _parsed(html).tags:
         assert tag not in ("script", "link", "iframe", "object")
         for name in ("src", "href", "xlink:href", "srcset"):
@@ -78,7 +77,7 @@ def test_ids_slides_titles_and_notes_are_shown_as_text_and_never_as_markup() -> 
     evaluated = _evaluated(
         ids=ids, groups=groups, model=HOSTILE, source=HOSTILE, data={HOSTILE: [HOSTILE], "nested": {"x": HOSTILE}}
     )
-    html = html_report(*evaluated, title=HOSTILE, extras=Extras(notes=(HOSTILE,)))
+    html = html_report(report_content(*evaluated, title=HOSTILE, notes=(HOSTILE,)))
     tags = _parsed(html).tags
     assert not [tag for tag, attributes in tags if tag == "script" or "onerror" in attributes]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
@@ -87,7 +86,7 @@ def test_ids_slides_titles_and_notes_are_shown_as_text_and_never_as_markup() -> 
 
 def test_the_worst_errors_are_the_most_confident_of_the_reported_half() -> None:
     report, margins, patches = _evaluated(400)
-    html = html_report(report, margins, patches, title="Tiny")
+    html = html_report(report_content(report, margins, patches, title="Tiny"))
     shown = re.findall(r'alt="Patch (patch-\d+)"', html)
     probabilities = torch.sigmoid(margins / POINT.temperature)
     rows = list(zip(patches.ids, patches.labels.tolist(), probabilities.tolist(), strict=True))
@@ -101,7 +100,7 @@ def test_the_worst_errors_are_the_most_confident_of_the_reported_half() -> None:
 
 def test_figures_intervals_protocol_sample_size_and_disclaimer_are_on_the_page() -> None:
     report, margins, patches = _evaluated(source="Synthetic patches")
-    html = html_report(report, margins, patches, title="Tiny")
+    html = html_report(report_content(report, margins, patches, title="Tiny"))
     assert report.auc is not None
     low, high = report.intervals["auc"]
     assert f"{report.auc:.3f}" in html and f"{low:.3f}–{high:.3f}" in html
@@ -111,21 +110,15 @@ def test_figures_intervals_protocol_sample_size_and_disclaimer_are_on_the_page()
     assert html.count("<svg") == 4
 
 
-def test_robustness_and_learning_curve_are_shown_where_they_are_given() -> None:
+def test_robustness_is_shown_where_it_is_given() -> None:
     report, margins, patches = _evaluated()
     rows = [
         ShiftedFigures(name=name, n=50, auc=auc, accuracy=0.8, sensitivity=0.9, specificity=None)
         for name, auc in (("as they are", 0.95), ("out of focus", 0.9), ("darker", None))
     ]
-    points = [
-        CurvePoint(n_patches=n, auc=auc, auc_low=auc - 0.01, auc_high=auc + 0.01, protocol="held out")
-        for n, auc in ((100, 0.8), (200, 0.85), (400, 0.88))
-    ]
-    extras = Extras(robustness=rows, learning_curve=fit_learning_curve(points, draws=5))
-    html = html_report(report, margins, patches, title="Tiny", extras=extras)
+    html = html_report(report_content(report, margins, patches, title="Tiny", robustness=rows))
     assert "out of focus" in html and "−0.050" in html
-    assert "a prediction, not a measurement" in html
-    assert "Under another scanner" not in html_report(report, margins, patches, title="Tiny")
+    assert "Under another scanner" not in html_report(report_content(report, margins, patches, title="Tiny"))
     _parsed(html)
 
 
@@ -134,7 +127,7 @@ def test_one_class_alone_gives_a_report_without_curves_and_says_why(label: int) 
     patches = FewPatches(noise(3), [label] * 3)
     margins = torch.tensor([-3.0, 0.2, 3.0])
     report = evaluate(margins, patches.labels, patches.ids, None, POINT, None, draws=10)
-    html = html_report(report, margins, patches, title="Tiny")
+    html = html_report(report_content(report, margins, patches, title="Tiny"))
     assert "patches too are left out" in html
     assert "ROC." not in html and ">nan<" not in html
     _parsed(html)
@@ -145,7 +138,7 @@ def test_nothing_left_to_report_on_is_said_and_not_drawn() -> None:
     margins, labels = margins_and_labels(len(ids))
     patches = FewPatches(noise(len(ids)), labels.tolist(), ids=ids)
     report = evaluate(margins, labels, ids, None, POINT, calibration_ids_digest(ids), draws=10)
-    html = html_report(report, margins, patches, title="Tiny")
+    html = html_report(report_content(report, margins, patches, title="Tiny"))
     assert "There is nothing to report on." in html
     assert "<svg" not in html
 
@@ -154,7 +147,7 @@ def test_the_summary_counts_in_hundreds() -> None:
     report = _evaluated()[0].model_copy(
         update={"sensitivity": 0.951, "specificity": 0.7345, "uncertain_share": 0.287, "accuracy_when_certain": 0.956}
     )
-    assert summary(report) == (
+    assert report.summary() == (
         "At its threshold it finds 95 of 100 tumour patches and calls 27 of 100 normal patches suspicious. "
         "It is uncertain of 29 of 100; of the others it gets 96 of 100 right."
     )
@@ -162,24 +155,21 @@ def test_the_summary_counts_in_hundreds() -> None:
 
 def test_the_summary_claims_all_or_none_only_where_it_is_so() -> None:
     report = _evaluated()[0].model_copy(update={"sensitivity": 0.998, "specificity": 0.998, "uncertain_share": 0.0})
-    assert "finds more than 99 of 100 tumour patches and calls fewer than 1 of 100 normal" in summary(report)
-    assert "finds 100 of 100" in summary(report.model_copy(update={"sensitivity": 1.0}))
-
-
-def test_the_interval_of_a_share_is_wilsons() -> None:
-    assert wilson(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
-    assert wilson(0.0, 5)[0] == pytest.approx(0.0) and wilson(1.0, 5)[1] == pytest.approx(1.0)
+    assert "finds more than 99 of 100 tumour patches and calls fewer than 1 of 100 normal" in report.summary()
+    assert "finds 100 of 100" in report.model_copy(update={"sensitivity": 1.0}).summary()
 
 
 def test_curves_begin_and_end_where_they_must_and_stay_small_for_many_patches() -> None:
     margins, labels = margins_and_labels(20_000)
-    scored = ScoredPatches(margins, labels, POINT)
-    drawn = roc(scored)
+    report = evaluate(margins, labels, [f"p{index}" for index in range(20_000)], None, POINT, None, draws=1)
+    figures = svg_figures.draw(report, evaluation_curves(ScoredPatches(margins, labels, POINT)))
+    drawn = figures["roc"]
     path = re.search(r'class="curve" d="M([\d. L]+)"', drawn)
     assert path is not None
     points = np.array([[float(part) for part in point.split()] for point in path[1].split("L")])
     assert tuple(points[0]) == (50.0, 352.0) and tuple(points[-1]) == (426.0, 14.0)
     assert len(points) <= 300
-    for drawing in (drawn, precision_recall(scored), reliability(scored), spread(scored, 0.3, (0.2, 0.6))):
+    assert figures.keys() == {"roc", "precision_recall", "reliability", "spread"}
+    for drawing in figures.values():
         assert len(drawing) < 20_000
         assert "nan" not in drawing

@@ -10,7 +10,7 @@ import torch
 from sklearn import metrics as sk
 
 from domain.verdict import OperatingPoint, judge, probability_of
-from services.training.metrics import ScoredPatches, area_under_roc, intervals
+from services.models.metrics import ScoredPatches, area_under_roc, auc_interval, bootstrap_intervals, wilson_interval
 from tests.services.training.scored import margins_and_labels
 
 POINT = OperatingPoint(temperature=2.0, bias=-0.3, calibrated=True, threshold=0.35, band=(0.2, 0.6))
@@ -79,7 +79,7 @@ def test_one_class_alone_has_no_figure_that_takes_two(label: int) -> None:
 def test_no_patches_have_no_figures() -> None:
     found = ScoredPatches(torch.empty(0), torch.empty(0, dtype=torch.long)).measures()
     assert all(math.isnan(value) for value in found.values())
-    assert intervals(ScoredPatches(torch.empty(0), torch.empty(0, dtype=torch.long))) == {}
+    assert bootstrap_intervals(ScoredPatches(torch.empty(0), torch.empty(0, dtype=torch.long))) == {}
 
 
 def test_scores_beyond_the_range_of_floats_still_have_a_finite_loss() -> None:
@@ -98,7 +98,7 @@ def test_a_weight_of_two_is_a_patch_that_is_there_twice() -> None:
 
 def test_the_interval_holds_the_value_and_narrows_with_more_patches() -> None:
     few, many = (ScoredPatches(*margins_and_labels(count)) for count in (300, 6000))
-    wide, narrow = intervals(few, draws=200)["auc"], intervals(many, draws=200)["auc"]
+    wide, narrow = bootstrap_intervals(few, draws=200)["auc"], bootstrap_intervals(many, draws=200)["auc"]
     assert wide[0] < few.measures()["auc"] < wide[1]
     assert narrow[1] - narrow[0] < (wide[1] - wide[0]) / 2
 
@@ -107,14 +107,14 @@ def test_the_interval_of_an_accuracy_is_about_the_binomial_one() -> None:
     scored = ScoredPatches(*margins_and_labels(2000))
     accuracy = scored.measures()["accuracy"]
     half = 1.96 * math.sqrt(accuracy * (1 - accuracy) / 2000)
-    low, high = intervals(scored)["accuracy"]
+    low, high = bootstrap_intervals(scored)["accuracy"]
     assert (high - low) / 2 == pytest.approx(half, rel=0.12)
 
 
 def test_the_same_seed_gives_the_same_intervals_and_another_seed_others() -> None:
     scored = ScoredPatches(*margins_and_labels(200))
-    assert intervals(scored, draws=50, seed=1) == intervals(scored, draws=50, seed=1)
-    assert intervals(scored, draws=50, seed=1) != intervals(scored, draws=50, seed=2)
+    assert bootstrap_intervals(scored, draws=50, seed=1) == bootstrap_intervals(scored, draws=50, seed=1)
+    assert bootstrap_intervals(scored, draws=50, seed=1) != bootstrap_intervals(scored, draws=50, seed=2)
 
 
 def test_slides_whose_patches_are_alike_make_the_interval_honestly_wider() -> None:
@@ -124,11 +124,30 @@ def test_slides_whose_patches_are_alike_make_the_interval_honestly_wider() -> No
     margins = torch.where(right == labels.bool(), 1.0, -1.0)
     slides = [f"slide-{index // 25}" for index in range(1000)]
     scored = ScoredPatches(margins, labels)
-    patches, clusters = intervals(scored, draws=300)["accuracy"], intervals(scored, slides, draws=300)["accuracy"]
+    patches, clusters = (
+        bootstrap_intervals(scored, draws=300)["accuracy"],
+        bootstrap_intervals(scored, slides, draws=300)["accuracy"],
+    )
     assert clusters[1] - clusters[0] > 3 * (patches[1] - patches[0])
 
 
 def test_slides_of_one_patch_each_are_patches() -> None:
     margins, labels = margins_and_labels(100)
     scored = ScoredPatches(margins, labels)
-    assert intervals(scored, [f"{index:03}" for index in range(100)], draws=40) == intervals(scored, draws=40)
+    assert bootstrap_intervals(scored, [f"{index:03}" for index in range(100)], draws=40) == bootstrap_intervals(
+        scored, draws=40
+    )
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    assert wilson_interval(0.5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert wilson_interval(0.0, 5)[0] == pytest.approx(0.0) and wilson_interval(1.0, 5)[1] == pytest.approx(1.0)
+
+
+def test_the_interval_of_an_auc_leaves_chance_out_only_where_enough_patches_say_so() -> None:
+    assert auc_interval(1.0, 10, 10)[0] > 0.5
+    assert auc_interval(1.0, 10, 10)[1] == pytest.approx(1.0)
+    low, high = auc_interval(0.65, 10, 10)
+    assert low < 0.5 < 0.65 < high
+    few, many = auc_interval(0.8, 20, 20), auc_interval(0.8, 2000, 2000)
+    assert many[1] - many[0] < (few[1] - few[0]) / 5

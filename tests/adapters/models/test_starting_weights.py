@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from adapters.models.registry import architecture
-from services.training.transfer import start_from_state
+from adapters.models.starting_weights import start_from_state
 
 PATCHES = torch.randn((2, 3, 48, 48), generator=torch.Generator().manual_seed(1))
 

@@ -6,20 +6,26 @@ weights come from, how good they are under which protocol, and how their scores 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from adapters.models.appearance import Appearance
+from domain.values import ModelIdentity
 from domain.verdict import OperatingPoint
+
+Storage = Literal["int8", "bf16", "fp32"]
+StoredWeights = Literal["int8 per channel", "bf16", "fp32"]
+ExportFormat = Literal["torchscript", "onnx", "safetensors"]
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 CARD_FILE = "card.json"
 
 
-class _Stated(BaseModel):
+class _CardPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -33,14 +39,14 @@ class Preprocessing:
     std: tuple[float, ...]
 
 
-class Transform(_Stated):
+class Transform(_CardPart):
     """One step of WSInfer's ``transform`` list."""
 
     name: Literal["Resize", "CenterCrop", "ToTensor", "Normalize"]
     arguments: dict[str, Any] | None = None
 
 
-class PackageConfig(_Stated):
+class PackageConfig(_CardPart):
     """``config.json``, in WSInfer's words."""
 
     spec_version: Literal["1.0"] = "1.0"
@@ -58,6 +64,10 @@ class PackageConfig(_Stated):
             raise ValueError(f"num_classes is {self.num_classes}, but class_names are {named}")
         self.preprocessing()
         return self
+
+    def json_text(self) -> str:
+        """The text of ``config.json``: WSInfer's schema wants arguments that are not there left out, not null."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False) + "\n"
 
     def preprocessing(self) -> Preprocessing:
         """The transform as numbers. Raises ``ValueError`` for an order or arguments that cannot be followed."""
@@ -91,7 +101,48 @@ def _three(arguments: dict[str, Any], key: str) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-class TrainingFacts(_Stated):
+#: What the numbers of an appearance are, in their order.
+APPEARANCE_FEATURES = (
+    "haematoxylin_mean",
+    "eosin_mean",
+    "residual_mean",
+    "haematoxylin_deviation",
+    "eosin_deviation",
+    "residual_deviation",
+    "red_green_likeness",
+    "green_blue_likeness",
+    "chroma",
+    "chroma_of_darkness",
+    "green_above_others",
+    "red_above_blue",
+    "glass_share",
+    "edge_energy",
+    "edge_fineness",
+)
+
+
+class Appearance(_CardPart):
+    """Mean and covariance of 15 stain, texture and colour numbers over a model's training patches."""
+
+    descriptor: Literal["stain-15/1"] = "stain-15/1"
+    """Version of the numbers in ``APPEARANCE_FEATURES``; those of another one could not be compared."""
+    mean: tuple[float, ...]
+    precision: tuple[tuple[float, ...], ...]
+    """Inverse of the covariance, row by row."""
+    threshold: float = Field(gt=0)
+    """Mahalanobis distance beyond which a patch is out of the model's domain."""
+    protocol: str
+    """How mean, precision and threshold were found."""
+
+    @model_validator(mode="after")
+    def _has_the_descriptors_shape(self) -> Appearance:
+        width = len(APPEARANCE_FEATURES)
+        if len(self.mean) != width or len(self.precision) != width or any(len(row) != width for row in self.precision):
+            raise ValueError(f"mean and precision must have {width} numbers a row, as the descriptor has")
+        return self
+
+
+class TrainingFacts(_CardPart):
     """Where the weights come from."""
 
     data: str
@@ -105,7 +156,7 @@ class TrainingFacts(_Stated):
     """SHA-256 of the training patches' names and labels: an evaluation on them says so. "": nobody knows."""
 
 
-class Evaluation(_Stated):
+class Evaluation(_CardPart):
     """How good the stored weights are, and under which protocol. Intervals are 95 %."""
 
     protocol: str
@@ -133,15 +184,15 @@ class Evaluation(_Stated):
         )
 
 
-class StorageFacts(_Stated):
+class StorageFacts(_CardPart):
     """How the weights are stored, and what that costs."""
 
-    weights: Literal["int8 per channel", "bf16", "fp32"]
+    weights: StoredWeights
     measured_difference: str = ""
     """Against the weights as trained, as "AUC −0.0001 on the reporting half"."""
 
 
-class Smoke(_Stated):
+class Smoke(_CardPart):
     """What the stored weights answer to the synthetic smoke patches, so that a mix-up is refused at load."""
 
     margins: tuple[float, ...] = Field(min_length=2)
@@ -149,20 +200,17 @@ class Smoke(_Stated):
     tolerance: float = Field(gt=0)
 
 
-class ModelCard(_Stated):
-    """``card.json``."""
+class CardStatement(_CardPart):
+    """What the maker of a package states on its card."""
 
     title: str
     """For a person, as "ResNet-101"."""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of ``model.safetensors``."""
     licence: str
     positive_class: str
     """The class whose probability is reported, as "tumour"."""
     training: TrainingFacts
     evaluation: Evaluation | None = None
     """None: nobody has validated these weights, and every face says so."""
-    storage: StorageFacts
     operating_point: OperatingPoint
     operating_point_protocol: str
     """On which patches, and by which rule, threshold, band and temperature were chosen."""
@@ -171,7 +219,6 @@ class ModelCard(_Stated):
     chose_before: tuple[str, ...] = ()
     """The same of sets that chose something earlier: the epoch that was kept, before it was calibrated anew."""
     appearance: Appearance
-    smoke: Smoke
     limits: tuple[str, ...] = ()
     """What the model is known not to do well."""
     intended_use: str = ""
@@ -180,3 +227,61 @@ class ModelCard(_Stated):
     def validation(self) -> str:
         """One line: protocol, sample size, AUC with its interval."""
         return self.evaluation.line() if self.evaluation else "not validated"
+
+
+class ModelCard(CardStatement):
+    """``card.json``: what is stated, and what the writer of the package found."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of ``model.safetensors``."""
+    storage: StorageFacts
+    smoke: Smoke
+
+    def json_text(self) -> str:
+        """The text of ``card.json``."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class LoadedPackage:
+    """A package that passed every check; ``network`` is float32, on the CPU and in evaluation mode."""
+
+    identity: ModelIdentity
+    network: Any
+    """A ``torch.nn.Module``; the domain knows no Torch."""
+    config: PackageConfig
+    card: ModelCard
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class PackageSummary:
+    """A folder under ``models/`` as ``list_packages`` finds it; ``fault`` is None when it can be used."""
+
+    name: str
+    title: str
+    fault: str | None
+    size_bytes: int
+    card: ModelCard | None
+    config: PackageConfig | None
+    family: str = ""
+    """The line that its architecture comes from, as "ResNet"."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong with it, short of running it."""
+        return self.fault is None
+
+
+@dataclass(frozen=True)
+class ImportSource:
+    """A foreign model that could be built. ``card`` is there if the source is a package of Histovox or an export."""
+
+    weights: Path
+    sha256: str
+    config: PackageConfig
+    positive: str
+    network: Any
+    """A ``torch.nn.Module``, float32 and in evaluation mode."""
+    card: ModelCard | None
+    notes: tuple[str, ...]

@@ -5,13 +5,13 @@ All text in them is fixed or a number, so nothing from the data can reach the ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from services.training.metrics import ScoredPatches
+from domain.evaluation_report import EvaluationCurves, EvaluationReport, ReliabilityBin
 
 Floats = NDArray[np.float64]
 
@@ -19,11 +19,10 @@ WIDTH, HEIGHT = 440, 400
 LEFT, RIGHT, TOP, BOTTOM = 50, 14, 14, 48
 #: A curve is drawn with so many points at most; more than a pixel apart nobody sees.
 CURVE_POINTS = 300
-RELIABILITY_BINS = 10
 SPREAD_BINS = 25
 
 
-class Plot:
+class UnitPlot:
     """A plane whose both axes run from 0 to 1, to draw on."""
 
     def __init__(self, name: str, x_label: str, y_label: str, height: int = HEIGHT) -> None:
@@ -86,62 +85,67 @@ class Plot:
         self._parts.append(part)
 
 
-def roc(scored: ScoredPatches) -> Markup:
-    """Sensitivity over false-positive rate, and where the threshold stands on it. Takes both classes."""
-    plot = Plot("ROC curve", "1 − specificity", "sensitivity")
-    normals, tumours = scored.steps()
-    xs, ys = _thinned(np.append(0, normals / normals[-1]), np.append(0, tumours / tumours[-1]))
+def draw(report: EvaluationReport, curves: EvaluationCurves) -> dict[str, Markup]:
+    """The figures by name; those that the patches do not allow are left out."""
+    drawn = {}
+    if curves.roc is not None and curves.precision_recall is not None:
+        drawn["roc"] = roc(report, *curves.roc)
+        drawn["precision_recall"] = precision_recall(report, *curves.precision_recall)
+    if report.n:
+        drawn["reliability"] = reliability(curves.reliability)
+        drawn["spread"] = spread(curves, report.threshold, report.band)
+    return drawn
+
+
+def roc(report: EvaluationReport, false_alarms: Floats, found: Floats) -> Markup:
+    """Sensitivity over 1 − specificity, arrays (K,), and where the threshold stands on the curve."""
+    plot = UnitPlot("ROC curve", "1 − specificity", "sensitivity")
+    xs, ys = _thinned(false_alarms, found)
     plot.line([0, 1], [0, 1], "chance")
     plot.line([*xs, 1.0], [*ys, 0.0], "area", close=True)
     plot.line(xs, ys, "curve")
-    found = scored.measures()
-    _mark_threshold(plot, 1 - found["specificity"], found["sensitivity"])
+    if report.specificity is not None and report.sensitivity is not None:
+        _mark_threshold(plot, 1 - report.specificity, report.sensitivity)
     return plot.svg()
 
 
-def precision_recall(scored: ScoredPatches) -> Markup:
-    """Precision over sensitivity, and where the threshold stands on it. Takes both classes."""
-    plot = Plot("Precision-recall curve", "sensitivity (recall)", "precision")
-    normals, tumours = scored.steps()
-    precisions = tumours / (normals + tumours)
-    xs, ys = _thinned(np.append(0, tumours / tumours[-1]), np.append(precisions[0], precisions))
-    prevalence = float(scored.tumour.mean())
+def precision_recall(report: EvaluationReport, sensitivities: Floats, precisions: Floats) -> Markup:
+    """Precision over sensitivity, arrays (K,), and where the threshold stands on the curve."""
+    plot = UnitPlot("Precision-recall curve", "sensitivity (recall)", "precision")
+    xs, ys = _thinned(sensitivities, precisions)
+    prevalence = report.classes["tumour"] / report.n
     plot.line([0, 1], [prevalence, prevalence], "chance")
     plot.line([0.0, *xs, 1.0], [0.0, *ys, 0.0], "area", close=True)
     plot.line(xs, ys, "curve")
-    found = scored.measures()
-    if found["precision"] == found["precision"]:
-        _mark_threshold(plot, found["sensitivity"], found["precision"])
+    if report.sensitivity is not None and report.precision is not None:
+        _mark_threshold(plot, report.sensitivity, report.precision)
     return plot.svg()
 
 
-def reliability(scored: ScoredPatches) -> Markup:
-    """Frequency of tumour over its stated probability, with 95 % Wilson intervals; below, how many patches."""
-    plot = Plot("Reliability diagram", "stated probability of tumour", "share that is tumour")
-    places = np.minimum((scored.probabilities * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
-    counts = np.bincount(places, minlength=RELIABILITY_BINS)
-    for place in range(RELIABILITY_BINS):
-        share = 0.22 * counts[place] / max(1, counts.max())
-        plot.box((place + 0.06) / RELIABILITY_BINS, (place + 0.94) / RELIABILITY_BINS, 0, share, "count")
+def reliability(bins: Sequence[ReliabilityBin | None]) -> Markup:
+    """Frequency of tumour over its stated probability, with intervals; below, how many patches."""
+    plot = UnitPlot("Reliability diagram", "stated probability of tumour", "share that is tumour")
+    most = max((part.count for part in bins if part), default=1)
+    for place, part in enumerate(bins):
+        share = 0.22 * part.count / most if part else 0.0
+        plot.box((place + 0.06) / len(bins), (place + 0.94) / len(bins), 0, share, "count")
     plot.line([0, 1], [0, 1], "chance")
-    inside = [(places == place) for place in range(RELIABILITY_BINS) if counts[place]]
-    stated = [float(scored.probabilities[chosen].mean()) for chosen in inside]
-    found = [float(scored.tumour[chosen].mean()) for chosen in inside]
-    for x, y, chosen in zip(stated, found, inside, strict=True):
-        plot.line([x, x], wilson(y, int(chosen.sum())), "bar")
-    plot.line(stated, found, "curve")
-    for x, y in zip(stated, found, strict=True):
-        plot.dot(x, y, "dot", 4)
+    filled = [part for part in bins if part]
+    for part in filled:
+        plot.line([part.stated, part.stated], part.interval, "bar")
+    plot.line([part.stated for part in filled], [part.found for part in filled], "curve")
+    for part in filled:
+        plot.dot(part.stated, part.found, "dot", 4)
     return plot.svg()
 
 
-def spread(scored: ScoredPatches, threshold: float, band: tuple[float, float]) -> Markup:
+def spread(curves: EvaluationCurves, threshold: float, band: tuple[float, float]) -> Markup:
     """How the probabilities of both classes lie about the threshold and the uncertain band."""
-    plot = Plot("Probabilities by class", "probability of tumour", "share of its class (square root)")
+    plot = UnitPlot("Probabilities by class", "probability of tumour", "share of its class (square root)")
     plot.box(*band, 0, 1, "band")
     edges = np.linspace(0, 1, SPREAD_BINS + 1)
-    for css, chosen in (("normals", ~scored.tumour), ("tumours", scored.tumour)):
-        counts, _ = np.histogram(scored.probabilities[chosen], edges)
+    for css, probabilities in (("normals", curves.normal), ("tumours", curves.tumour)):
+        counts, _ = np.histogram(probabilities, edges)
         # The square root keeps the few between the two heaps visible, and they are what the band is about.
         heights = np.sqrt(counts / max(1, counts.sum()))
         xs, ys = np.repeat(edges, 2), np.concatenate([[0], np.repeat(heights, 2), [0]])
@@ -150,14 +154,7 @@ def spread(scored: ScoredPatches, threshold: float, band: tuple[float, float]) -
     return plot.svg()
 
 
-def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % interval of a share of ``count`` trials (Wilson 1927)."""
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
-
-
-def _mark_threshold(plot: Plot, x: float, y: float) -> None:
+def _mark_threshold(plot: UnitPlot, x: float, y: float) -> None:
     plot.dot(x, y, "mark", 5.5)
     plot.note(x, y - 0.055, "at the threshold")
 

@@ -13,13 +13,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from adapters.models.exchange import formats as exchange_formats
-from adapters.models.exchange.export import Format, export_package
-from adapters.models.package import LoadedPackage, load_package
+from adapters.models.exchange import formats
+from adapters.models.package import load_package
 from adapters.models.preprocess import prepare
 from domain.errors import BadModelPackage, RunNotSaved
+from domain.model_package import ExportFormat, LoadedPackage
 from domain.verdict import OperatingPoint
-from tests.adapters.models.exchange_makers import drawn
+from tests.adapters.models.exchange_makers import drawn, export_package
 from tests.builders import a_package_config, tiny_package
 
 #: wsinfer-zoo's model-config.schema.json, the parts that can be got wrong.
@@ -73,16 +73,12 @@ def as_others_would(folder: Path, patches: NDArray[np.uint8]) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "size"), [("lenet", 48), ("cropped", 96), ("spiking", 48)])
 @pytest.mark.parametrize("form", ["torchscript", "onnx"])
 def test_an_export_answers_as_the_package_does_to_any_number_of_patches(
-    packages: Path, tmp_path: Path, name: str, size: int, form: Format
+    packages: Path, tmp_path: Path, name: str, size: int, form: ExportFormat
 ) -> None:
     exported = export_package(packages / name, tmp_path / "out", form)
     patches = drawn(5, size=size)
     logits = expected(packages / name, patches)
-    runner = (
-        exchange_formats.open_torchscript(exported.file)
-        if form == "torchscript"
-        else exchange_formats.open_onnx(exported.file)
-    )
+    runner = formats.open_torchscript(exported.file) if form == "torchscript" else formats.open_onnx(exported.file)
     inputs = as_others_would(exported.folder, patches)
     for count in (1, 2, 5):
         found = runner.run(inputs[:count])
@@ -105,7 +101,7 @@ def test_onnx_files_answer_in_onnxruntime_too(packages: Path, tmp_path: Path) ->
     [("torchscript", "torchscript_model.pt"), ("onnx", "model.onnx"), ("safetensors", "model.safetensors")],
 )
 def test_an_export_has_wsinfers_layout_and_states_its_checksum(
-    packages: Path, tmp_path: Path, form: Format, file: str
+    packages: Path, tmp_path: Path, form: ExportFormat, file: str
 ) -> None:
     exported = export_package(packages / "lenet", tmp_path / "out", form)
     assert {path.name for path in exported.folder.iterdir()} == {"config.json", "card.json", "README.md", file}
@@ -124,7 +120,7 @@ def test_an_export_has_wsinfers_layout_and_states_its_checksum(
 def test_temperature_and_bias_can_be_baked_in(packages: Path, tmp_path: Path) -> None:
     exported = export_package(packages / "lenet", tmp_path / "out", "torchscript", calibrated=True)
     patches = drawn(4)
-    found = exchange_formats.open_torchscript(exported.file).run(as_others_would(exported.folder, patches))
+    found = formats.open_torchscript(exported.file).run(as_others_would(exported.folder, patches))
     raw = expected(packages / "lenet", patches)
     assert torch.allclose(found[:, 1] - found[:, 0], (raw[:, 1] - raw[:, 0]) / 1.7 + 0.4, atol=1e-3)
     point = json.loads((exported.folder / "card.json").read_text())["operating_point"]
@@ -136,7 +132,7 @@ def test_temperature_and_bias_can_be_baked_in(packages: Path, tmp_path: Path) ->
     [("cropped", "onnx", "not calibrated"), ("lenet", "safetensors", "weights alone")],
 )
 def test_nothing_is_called_calibrated_that_is_not(
-    packages: Path, tmp_path: Path, name: str, form: Format, told: str
+    packages: Path, tmp_path: Path, name: str, form: ExportFormat, told: str
 ) -> None:
     with pytest.raises(BadModelPackage, match=told):
         export_package(packages / name, tmp_path / "out", form, calibrated=True)
@@ -145,9 +141,9 @@ def test_nothing_is_called_calibrated_that_is_not(
 
 @pytest.mark.parametrize("form", ["torchscript", "onnx"])
 def test_a_file_that_answers_differently_is_not_left_behind(
-    packages: Path, tmp_path: Path, form: Format, monkeypatch: pytest.MonkeyPatch
+    packages: Path, tmp_path: Path, form: ExportFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, opened = exchange_formats.TORCHSCRIPT if form == "torchscript" else exchange_formats.ONNX
+    write, opened = formats.TORCHSCRIPT if form == "torchscript" else formats.ONNX
 
     class Turned(torch.nn.Module):
         def __init__(self, network: torch.nn.Module) -> None:
@@ -159,7 +155,7 @@ def test_a_file_that_answers_differently_is_not_left_behind(
             return logits
 
     wrong = (lambda network, example, file: write(Turned(network).eval(), example, file), opened)
-    monkeypatch.setattr(exchange_formats, form.upper(), wrong)
+    monkeypatch.setattr(formats, form.upper(), wrong)
     with pytest.raises(BadModelPackage, match="does not answer as the card says"):
         export_package(packages / "lenet", tmp_path / "out", form)
     assert not list(tmp_path.glob("*out*"))
@@ -177,9 +173,9 @@ def test_a_file_that_knows_one_size_of_batch_only_is_not_left_behind(
             logits: torch.Tensor = self.network(patches)
             return logits.view(6, 2)
 
-    write, opened = exchange_formats.TORCHSCRIPT
+    write, opened = formats.TORCHSCRIPT
     wrong = (lambda network, example, file: write(Fixed(network).eval(), example.repeat(3, 1, 1, 1), file), opened)
-    monkeypatch.setattr(exchange_formats, "TORCHSCRIPT", wrong)
+    monkeypatch.setattr(formats, "TORCHSCRIPT", wrong)
     with pytest.raises(BadModelPackage, match="cannot be run by TorchScript"):
         export_package(packages / "lenet", tmp_path / "out", "torchscript")
     assert not (tmp_path / "out").exists()
@@ -187,11 +183,11 @@ def test_a_file_that_knows_one_size_of_batch_only_is_not_left_behind(
 
 def test_what_the_tracing_exporter_cannot_express_the_other_one_can(tmp_path: Path) -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.AdaptiveAvgPool2d(5), torch.nn.Flatten()).eval()
-    exchange_formats.write_onnx(network, torch.zeros(2, 3, 16, 16), tmp_path / "model.onnx")
+    formats.write_onnx(network, torch.zeros(2, 3, 16, 16), tmp_path / "model.onnx")
     batch = torch.rand(4, 3, 16, 16)
     with torch.inference_mode():
         logits = network(batch)
-    assert torch.allclose(exchange_formats.open_onnx(tmp_path / "model.onnx").run(batch), logits, atol=1e-4)
+    assert torch.allclose(formats.open_onnx(tmp_path / "model.onnx").run(batch), logits, atol=1e-4)
 
 
 def test_a_network_that_cannot_be_checked_here_is_not_handed_on_and_the_mending_is_named(
@@ -220,7 +216,7 @@ def test_a_folder_with_something_in_it_is_left_alone(packages: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("form", ["torchscript", "onnx", "safetensors"])
-def test_a_full_disk_leaves_nothing_behind(packages: Path, tmp_path: Path, form: Format) -> None:
+def test_a_full_disk_leaves_nothing_behind(packages: Path, tmp_path: Path, form: ExportFormat) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:

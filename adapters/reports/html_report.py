@@ -1,0 +1,114 @@
+"""The evaluation report as one HTML file that asks for nothing from outside and needs nothing installed."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
+
+from adapters.reports import svg_figures
+from domain.evaluation_report import ReportContent
+from domain.phrases import SHORT_DISCLAIMER
+
+ASSETS = Path(__file__).parent / "assets"
+#: PatchCamelyon's label is about so many centre pixels; the pictures mark them.
+CENTRE_PX = 32
+
+#: (field, words, what it says), in the order of the table.
+MEASURES = (
+    ("auc", "AUC", "How often a tumour patch scores above a normal one"),
+    ("average_precision", "Average precision", "Precision, averaged over all sensitivities"),
+    ("sensitivity", "Sensitivity", "Of the tumour patches, the share that is found"),
+    ("specificity", "Specificity", "Of the normal patches, the share that raises no alarm"),
+    ("precision", "Precision", "Of the patches called tumour, the share that is; depends on the mix of classes"),
+    ("accuracy", "Accuracy", "The share of right answers at the threshold"),
+    ("balanced_accuracy", "Balanced accuracy", "Mean of sensitivity and specificity"),
+    ("f1", "F1", "Harmonic mean of precision and sensitivity"),
+    ("ece", "Calibration error", "How far stated probabilities are from frequencies, on average"),
+    ("nll", "Log-loss", "Surprise at the truth, in nats a patch"),
+    ("brier", "Brier score", "Mean squared distance of probability and truth"),
+    ("uncertain_share", "Uncertain", "Share of patches within the band: have them looked at"),
+    ("accuracy_when_certain", "Accuracy outside the band", "The share of right answers where an answer is given"),
+)
+
+
+def html_report(content: ReportContent) -> str:
+    """The report as HTML text: figures and pictures are of the reported patches."""
+    report = content.report
+    environment = Environment(
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        figure=_figure, interval=_interval, percent=_percent, picture=_data_uri, count=lambda n: f"{n:,}"
+    )
+    return environment.get_template("report.html.j2").render(
+        css=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
+        report=report,
+        title=content.title,
+        summary=report.summary(),
+        disclaimer=SHORT_DISCLAIMER,
+        measures=[row for row in MEASURES if getattr(report, row[0]) is not None],
+        figures=svg_figures.draw(report, content.curves),
+        missed=content.missed,
+        false_alarms=content.false_alarms,
+        centre=_centre,
+        robustness=content.robustness,
+        data=list(_flat(report.data)),
+        notes=content.notes,
+    )
+
+
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode()
+
+
+def _centre(patch_px: int) -> str:
+    """Where the pixels lie that the label is about, as CSS; empty where the patch is too small for a mark."""
+    if patch_px <= CENTRE_PX:
+        return ""
+    inset = 50 * (1 - CENTRE_PX / patch_px)
+    return f"inset: {inset:.2f}%"
+
+
+def _flat(data: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in data.items():
+        name = f"{above}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{name} · ")
+        elif isinstance(value, list | tuple):
+            shown = ", ".join(str(each) for each in value[:10])
+            rows.append((name, f"{shown} … and {len(value) - 10:,} more" if len(value) > 10 else shown or "none"))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            rows.append((name, f"{value:,}"))
+        else:
+            rows.append((name, "none" if value in (None, "") else str(value)))
+    return rows
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.3f}–{ends[1]:.3f}"
+
+
+def _percent(probability: float) -> str:
+    """Of the worst errors the last decimals matter: 99.9 % is not 100 %."""
+    percent = probability * 100
+    return "under 0.1 %" if percent < 0.1 else "over 99.9 %" if percent > 99.9 else f"{percent:.1f} %"
