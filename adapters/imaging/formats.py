@@ -4,6 +4,7 @@ decoders than its own, which pass over missing rows and wrong checksums."""
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -86,10 +87,32 @@ class JpegImage(PillowImage):
     """
 
     def pixels(self) -> NDArray[np.uint8]:
+        if self._image.info.get("progressive"):
+            _require_all_scans(bytes(self._data), [layer[0] for layer in self._image.layer])  # type: ignore[attr-defined]
         inks = self._image.mode == "CMYK"
         samples = simplejpeg.decode_jpeg(self._data, "CMYK" if inks else "RGB", strict=True)
         # Pillow knows who stores inks inverted.
         return upright(_rgb(self._image) if inks else samples, self._orientation())
+
+
+def _require_all_scans(data: bytes, components: list[int]) -> None:
+    """A progressive JPEG that ends after some of its scans is whole to every decoder, and coarse.
+
+    Raises ValueError, KeyError, IndexError where a component lacks a coefficient in full precision.
+    """
+    at = 2
+    while data[at + 1] != 0xDA:  # previews in the segments before have scans of their own
+        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    lacking = {component: set(range(64)) for component in components}
+    for scan in re.finditer(b"\xff\xda", data[at:]):
+        start = at + scan.start() + 4
+        head = data[start : start + 12]
+        chosen, (first, last, precision) = head[1 : 1 + 2 * head[0] : 2], head[1 + 2 * head[0] :][:3]
+        if precision & 15 == 0:
+            for component in chosen:
+                lacking[component] -= set(range(first, last + 1))
+    if any(lacking.values()):
+        raise ValueError("scans are missing")
 
 
 class PngImage(PillowImage):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -83,6 +84,13 @@ def test_a_file_that_is_cut_and_closed_is_refused(name: str) -> None:
     end = data[-2:]
     places = random.Random(2).sample(range(len(data) // 3, len(data) - 4), 40)
     assert [place for place in places if shown(data[:place] + end) is not None] == []
+
+
+def test_a_progressive_jpeg_that_is_closed_between_two_scans_is_refused_though_it_looks_whole() -> None:
+    data = FILES["JPEG, progressive"]()
+    scans = [found.start() for found in re.finditer(rb"\xff[\xc4\xda]", data)]
+    assert len(scans) > 10
+    assert [place for place in scans[1:] if shown(data[:place] + b"\xff\xd9") is not None] == []
 
 
 @pytest.mark.parametrize("name", CHECKED)
