@@ -221,7 +221,7 @@ class EvaluationCurves:
 
 
 @dataclass(frozen=True)
-class WrongAnswer:
+class MisclassifiedPatch:
     """A patch whose call is wrong."""
 
     identifier: str
@@ -239,9 +239,9 @@ class ReportContent:
     title: str
     report: EvaluationReport
     curves: EvaluationCurves
-    missed: Sequence[WrongAnswer]
+    missed: Sequence[MisclassifiedPatch]
     """The most confident false negatives, worst first."""
-    false_alarms: Sequence[WrongAnswer]
+    false_alarms: Sequence[MisclassifiedPatch]
     robustness: Sequence[ShiftedFigures] = ()
     notes: Sequence[str] = ()
     """Lines about the data or the run, for a person."""

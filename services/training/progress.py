@@ -72,7 +72,7 @@ class TrainingProgress:
             total = run.steps_per_epoch * run.recipe.epochs
             self._steps, self._run = self._bar.add_task(name, total=total, note="", left=""), run
         self._bar.update(self._steps, description=name, completed=run.steps_done, note=note, left=left)
-        self._say_now_and_then(f"{name}, step {run.step} of {run.steps_per_epoch}: {note}, {left}")
+        self._print_occasionally(f"{name}, step {run.step} of {run.steps_per_epoch}: {note}, {left}")
 
     def epoch(self, run: Run) -> None:
         """An epoch is done."""
@@ -102,9 +102,9 @@ class TrainingProgress:
             self._bar.remove_task(task)
             del self._counts[what]
         elif left:
-            self._say_now_and_then(f"{done:,} of {total:,} {what}, {left}")
+            self._print_occasionally(f"{done:,} of {total:,} {what}, {left}")
 
-    def _say_now_and_then(self, line: str) -> None:
+    def _print_occasionally(self, line: str) -> None:
         """Where there is no terminal to draw on."""
         now = time.monotonic()
         if not self._console.is_terminal and now - self._told > QUIET_S:

@@ -27,7 +27,7 @@ _STEPS = 200_000
 
 
 @runtime_checkable
-class Fingerprinted(Protocol):
+class FingerprintedPatches(Protocol):
     """Patches that know which of them have equal pixels, as those of the readers do."""
 
     @property
@@ -77,7 +77,7 @@ def split(patches: LabelledPatches, *, held_out_share: float, seed: int, groups:
     )
 
 
-def given(training: LabelledPatches, held_out: LabelledPatches, *, groups: Groups = "auto") -> Split:
+def split_of_folder(training: LabelledPatches, held_out: LabelledPatches, *, groups: Groups = "auto") -> Split:
     """The folder's own split, with what speaks against it: slides or pixels that are on both sides.
 
     Raises:
@@ -121,7 +121,7 @@ def _about_slides(training: tuple[str, ...] | None, held_out: tuple[str, ...] | 
 
 def _about_twins(training: LabelledPatches, held_out: LabelledPatches) -> list[str]:
     """Patches with the same pixels in both sets."""
-    if not (isinstance(training, Fingerprinted) and isinstance(held_out, Fingerprinted)):
+    if not (isinstance(training, FingerprintedPatches) and isinstance(held_out, FingerprintedPatches)):
         return []
     known = {row.tobytes() for row in training.fingerprints}
     twins = sum(row.tobytes() in known for row in held_out.fingerprints)

@@ -13,7 +13,7 @@ from adapters.models.exchange.formats import ExportedFile, NotExported
 from adapters.models.preprocess import margins_of, prepare
 from adapters.models.smoke import smoke_contradiction
 from domain.errors import BadModelPackage
-from domain.model_package import ExportFormat, LoadedPackage, ModelCard, PackageConfig, Smoke
+from domain.model_package import ExportFormat, LoadedPackage, ModelCard, PackageConfig, SmokeTest
 from domain.verdict import OperatingPoint
 
 
@@ -67,7 +67,7 @@ def write_network(
     return exported.name
 
 
-def _check(exported: ExportedFile, inputs: Tensor, positive: int, smoke: Smoke) -> None:
+def _check(exported: ExportedFile, inputs: Tensor, positive: int, smoke: SmokeTest) -> None:
     """The file answers as the card says, whatever the size of the batch. Raises NotExported."""
     for name, batch in (("", inputs), (" when it is asked about one patch", inputs[-1:])):
         margins = margins_of(exported.run(batch), positive).tolist()
