@@ -11,11 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: What the class that is looked for is called.
+_TUMOUR_NAMES = frozenset(("tumour", "tumor", "cancer", "carcinoma", "malignant", "metastasis", "positive", "1"))
 #: Told what is being read, how many patches are done, and of how many.
 ReadingProgress = Callable[[str, int, int], None]
-
-#: Names of classes that show tumour, in lower case.
-POSITIVE_CLASS_NAMES = ("tumour", "tumor", "positive", "malignant", "cancer", "metastasis", "carcinoma")
 
 #: So many names are kept; the count says how many there were.
 FIRST_NAMES = 20
@@ -115,6 +114,11 @@ class DataReport:
 
 def _counted(count: int, one: str) -> str:
     return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+
+
+def tumour_names(classes: Iterable[str]) -> list[str]:
+    """Those of the names of classes that say tumour, whatever their case."""
+    return [name for name in classes if name.casefold() in _TUMOUR_NAMES]
 
 
 class StoredPatches(Protocol):

@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from adapters.datasets.listing import SPLITS, Listing, folders_with_images, images_in, split_folder
-from domain.datasets import POSITIVE_CLASS_NAMES, DataReport
+from domain.datasets import DataReport, tumour_names
 from domain.errors import BadTrainingData
 
 LAYOUT = "class folders"
-#: Names of the class that is looked for.
-POSITIVE = (*POSITIVE_CLASS_NAMES, "1")
 
 
 def splits(folder: Path) -> tuple[str, ...]:
@@ -66,7 +64,7 @@ def positive_class(root: Path, classes: tuple[str, ...], positive: str | None) -
         )
     if len(classes) < 2:
         raise BadTrainingData(f"Histovox trains two classes and found only {listed} in {root}.")
-    named = [name for name in classes if name == positive or (positive is None and name.casefold() in POSITIVE)]
+    named = tumour_names(classes) if positive is None else [name for name in classes if name == positive]
     if len(named) == 1:
         return named[0]
     if positive is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.datasets.pixels import Decode, Pixels, fit
-from domain.errors import BadTrainingData
+from domain.errors import BadTrainingData, HistovoxError
 
 #: Fewer patches than this are decoded sooner than threads take them over.
 _WORTH_THREADS = 32
@@ -69,8 +69,7 @@ class FilePatches:
         path = self._root / self._files[index]
         try:
             return fit(self._decode(path), self.patch_px)
-        # As when the folder was looked at: a damaged file raises nearly anything.
-        except Exception as error:
+        except (OSError, HistovoxError) as error:
             raise BadTrainingData(
                 f"{path} could be read when the set was opened and cannot be read any more ({error}). Bring it "
                 "back, or start again: the set is then used without it."

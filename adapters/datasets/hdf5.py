@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.datasets.index import Cache, Facts
+from adapters.datasets.index import ImageIndex, IndexCache
 from adapters.datasets.labels import GROUP_COLUMNS
 from adapters.datasets.listing import SPLITS
 from adapters.datasets.pixels import fingerprint, fit
@@ -80,7 +80,9 @@ def read_groups(path: Path, count: int) -> tuple[list[str] | None, str | None, t
     return groups, column, ()
 
 
-def look_at_dataset(path: Path, *, cache: Cache, progress: ReadingProgress | None, what: str) -> tuple[Facts, int]:
+def index_dataset(
+    path: Path, *, cache: IndexCache, progress: ReadingProgress | None, what: str
+) -> tuple[ImageIndex, int]:
     """Size and fingerprint of each patch, and how many had to be read: all of them, or none if the file is as it was.
 
     Raises:
@@ -99,16 +101,16 @@ def look_at_dataset(path: Path, *, cache: Cache, progress: ReadingProgress | Non
         known = cache.load()
         if known is not None and len(known.stamps) == count and (known.stamps == stamp).all():
             return known, 0
-        facts = Facts.unknown([""] * count)
-        facts.stamps[:] = stamp
-        facts.sizes[:] = dataset.shape[1:3]
+        index = ImageIndex.unknown([""] * count)
+        index.stamps[:] = stamp
+        index.sizes[:] = dataset.shape[1:3]
         for start in range(0, count, _CHUNK):
             for row, pixels in enumerate(dataset[start : start + _CHUNK], start):
-                facts.fingerprints[row] = np.frombuffer(fingerprint(pixels), np.uint8)
+                index.fingerprints[row] = np.frombuffer(fingerprint(pixels), np.uint8)
             if progress is not None:
                 progress(what, min(start + _CHUNK, count), count)
-    cache.save(facts)
-    return facts, count
+    cache.save(index)
+    return index, count
 
 
 class Hdf5Patches:

@@ -19,22 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.datasets.pixels import FINGERPRINT_BYTES, Decode, fingerprint
+from adapters.imaging.decoder import DECODER_VERSION
 from domain.datasets import ReadingProgress
+from domain.errors import HistovoxError, OutOfMemory
 from domain.files import replacing
 
-#: Another number, another cache: raised whenever the decoder or the fingerprint changes.
+#: Another number, another cache: raised whenever this file or the fingerprint changes.
 FORMAT = 1
 #: Files that one thread takes at a time, and between two words on progress.
 _CHUNK, _BLOCK = 32, 1024
 _THREADS = min(8, os.cpu_count() or 1)
-#: Seconds of looking that a kill may cost.
+#: Seconds of work that a kill may cost.
 _SAVE_EVERY_S = 30.0
 #: Stands for a file of which nothing is known yet, and for a disk's fault that may be mended without touching the file.
 _UNKNOWN = -1
 
 
 @dataclass
-class Facts:
+class ImageIndex:
     """A table with a row for each file."""
 
     names: Sequence[str]
@@ -46,7 +48,7 @@ class Facts:
     """N×16."""
 
     @classmethod
-    def unknown(cls, names: Sequence[str]) -> Facts:
+    def unknown(cls, names: Sequence[str]) -> ImageIndex:
         """Nothing is known yet of these files."""
         count = len(names)
         return cls(
@@ -56,7 +58,7 @@ class Facts:
             np.zeros((count, FINGERPRINT_BYTES), np.uint8),
         )
 
-    def take(self, rows: NDArray[np.int64], other: Facts, other_rows: NDArray[np.int64]) -> None:
+    def take(self, rows: NDArray[np.int64], other: ImageIndex, other_rows: NDArray[np.int64]) -> None:
         """Copy what ``other`` knows."""
         self.stamps[rows] = other.stamps[other_rows]
         self.sizes[rows] = other.sizes[other_rows]
@@ -64,31 +66,32 @@ class Facts:
 
 
 @dataclass
-class Cache:
-    """Facts in a file that is always whole: written beside, then moved into its place."""
+class IndexCache:
+    """An index in a file that is always whole: written beside, then moved into its place."""
 
     path: Path
     notes: list[str] = field(default_factory=list)
     _writable: bool = True
 
     @classmethod
-    def of(cls, cache_dir: Path, *places: Path | None) -> Cache:
+    def of(cls, cache_dir: Path, *places: Path | None) -> IndexCache:
         """The cache for what is read from these places."""
-        key = "\0".join([str(FORMAT), *(str(place.resolve()) if place else "" for place in places)])
+        where = (str(place.resolve()) if place else "" for place in places)
+        key = "\0".join([f"{FORMAT}, decoder {DECODER_VERSION}", *where])
         digest = hashlib.blake2b(key.encode(errors="surrogateescape"), digest_size=12).hexdigest()
         return cls(cache_dir / f"index-{digest}.npz")
 
-    def load(self) -> Facts | None:
+    def load(self) -> ImageIndex | None:
         """What an earlier start found, or None where that is unknown or damaged."""
         try:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 names = bytes(arrays["names"]).decode("utf-8", "surrogateescape").split("\0")
-                facts = Facts(names, arrays["stamps"], arrays["sizes"], arrays["fingerprints"])
-            blank = Facts.unknown(names)
-            for kept, expected in ((facts.stamps, blank.stamps), (facts.sizes, blank.sizes)):
+                index = ImageIndex(names, arrays["stamps"], arrays["sizes"], arrays["fingerprints"])
+            blank = ImageIndex.unknown(names)
+            for kept, expected in ((index.stamps, blank.stamps), (index.sizes, blank.sizes)):
                 if kept.shape != expected.shape or kept.dtype != expected.dtype:
                     raise ValueError("columns of unequal length")
-            if facts.fingerprints.shape != blank.fingerprints.shape:
+            if index.fingerprints.shape != blank.fingerprints.shape:
                 raise ValueError("no fingerprint for each name")
         except FileNotFoundError:
             return None
@@ -96,16 +99,16 @@ class Cache:
         except Exception:
             self.notes.append(f"What an earlier start knew ({self.path}) is damaged; every image is looked at anew.")
             return None
-        return facts
+        return index
 
-    def save(self, facts: Facts) -> None:
-        """Keep the facts for the next start, or say that they could not be kept."""
+    def save(self, index: ImageIndex) -> None:
+        """Keep the index for the next start, or say that they could not be kept."""
         if not self._writable:
             return
-        names = np.frombuffer("\0".join(facts.names).encode("utf-8", "surrogateescape"), np.uint8)
+        names = np.frombuffer("\0".join(index.names).encode("utf-8", "surrogateescape"), np.uint8)
         try:
             with replacing(self.path, shared=True) as path, path.open("wb") as file:
-                np.savez(file, names=names, stamps=facts.stamps, sizes=facts.sizes, fingerprints=facts.fingerprints)
+                np.savez(file, names=names, stamps=index.stamps, sizes=index.sizes, fingerprints=index.fingerprints)
         except OSError as error:
             self._writable = False
             self.notes.append(
@@ -114,35 +117,35 @@ class Cache:
             )
 
 
-def look_at_files(
+def index_files(
     root: Path,
     names: Sequence[str],
     stamps: NDArray[np.int64],
     *,
-    cache: Cache,
+    cache: IndexCache,
     decode: Decode,
     progress: ReadingProgress | None,
     what: str,
-) -> tuple[Facts, int]:
-    """Facts on each file of ``root``, and how many had to be decoded; those whose stamp the cache knows are not.
+) -> tuple[ImageIndex, int]:
+    """The index of files of ``root``, and how many had to be decoded; those whose stamp the cache knows are not.
 
-    ``stamps`` is N×2 as in ``Facts``.
+    ``stamps`` is N×2 as in ``ImageIndex``.
     """
-    facts = Facts.unknown(names)
+    index = ImageIndex.unknown(names)
     if (known := cache.load()) is not None:
         rows, known_rows = _unchanged(names, stamps, known)
-        facts.take(rows, known, known_rows)
-    todo = np.flatnonzero(facts.stamps[:, 0] == _UNKNOWN)
+        index.take(rows, known, known_rows)
+    todo = np.flatnonzero(index.stamps[:, 0] == _UNKNOWN)
     if len(todo):
         try:
-            _look(root, facts, stamps, todo, cache, decode, progress or _silent, what)
+            _index_rows(root, index, stamps, todo, cache, decode, progress or _silent, what)
         finally:
-            cache.save(facts)
-    return facts, len(todo)
+            cache.save(index)
+    return index, len(todo)
 
 
 def _unchanged(
-    names: Sequence[str], stamps: NDArray[np.int64], known: Facts
+    names: Sequence[str], stamps: NDArray[np.int64], known: ImageIndex
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of ``names`` that the cache knows as they are now, and their rows in the cache."""
     places = {name: row for row, name in enumerate(known.names)}
@@ -152,44 +155,43 @@ def _unchanged(
     return rows[same], where[rows[same]]
 
 
-def _look(
+def _index_rows(
     root: Path,
-    facts: Facts,
+    index: ImageIndex,
     stamps: NDArray[np.int64],
     todo: NDArray[np.int64],
-    cache: Cache,
+    cache: IndexCache,
     decode: Decode,
     progress: ReadingProgress,
     what: str,
 ) -> None:
     saved = time.monotonic()
-    look = partial(_look_at_some, root, facts, stamps, decode)
+    index_some = partial(_index_some, root, index, stamps, decode)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="index") as pool:
         for start in range(0, len(todo), _BLOCK):
             block = todo[start : start + _BLOCK]
-            for _ in pool.map(look, [block[i : i + _CHUNK] for i in range(0, len(block), _CHUNK)]):
+            for _ in pool.map(index_some, [block[i : i + _CHUNK] for i in range(0, len(block), _CHUNK)]):
                 pass
             progress(what, min(start + _BLOCK, len(todo)), len(todo))
             if time.monotonic() - saved > _SAVE_EVERY_S:
-                cache.save(facts)
+                cache.save(index)
                 saved = time.monotonic()
 
 
-def _look_at_some(root: Path, facts: Facts, stamps: NDArray[np.int64], decode: Decode, rows: NDArray[np.int64]) -> None:
-    """Fill these rows of ``facts``; no other thread has them."""
+def _index_some(
+    root: Path, index: ImageIndex, stamps: NDArray[np.int64], decode: Decode, rows: NDArray[np.int64]
+) -> None:
+    """Fill these rows of ``index``; no other thread has them."""
     for row in rows.tolist():
-        facts.stamps[row] = stamps[row]
+        index.stamps[row] = stamps[row]
         try:
-            pixels = decode(root / facts.names[row])
-            facts.sizes[row] = pixels.shape[:2]
-            facts.fingerprints[row] = np.frombuffer(fingerprint(pixels), np.uint8)
-        except OSError as error:
-            # Pillow's own complaints have no number. The system's have: permissions or a disk, mended without the file.
-            if error.errno is not None:
-                facts.stamps[row] = _UNKNOWN
-        # A damaged file makes Pillow's plug-ins raise nearly anything; to the person it is one more unreadable image.
-        except Exception:
-            facts.sizes[row] = 0
+            pixels = decode(root / index.names[row])
+            index.sizes[row] = pixels.shape[:2]
+            index.fingerprints[row] = np.frombuffer(fingerprint(pixels), np.uint8)
+        except (OSError, OutOfMemory):  # permissions, a disk, memory: mended without the file
+            index.stamps[row] = _UNKNOWN
+        except HistovoxError:  # one more unreadable image
+            index.sizes[row] = 0
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:

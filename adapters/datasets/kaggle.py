@@ -8,9 +8,10 @@ import numpy as np
 
 from adapters.datasets.cleaning import KNOWN_BAD_IDS
 from adapters.datasets.labels import Labels, read_labels
-from adapters.datasets.listing import SPLITS, SUFFIXES, Listing, Stamp, has_images, images_in, split_folder
+from adapters.datasets.listing import SPLITS, Listing, Stamp, has_images, images_in, split_folder
 from domain.datasets import DataReport, Names
 from domain.errors import BadTrainingData
+from domain.image_formats import IMAGE_SUFFIXES, has_image_suffix
 
 LAYOUT = "Kaggle layout"
 #: One file for all splits.
@@ -54,7 +55,7 @@ def list_labelled(images: Path, labels_file: Path) -> Listing:
         raise BadTrainingData(f"{labels_file} has labels, but there is no folder {images} with their images.")
     found = images_in(images)
     if not found:
-        raise BadTrainingData(f"The folder {images} holds no image. Images end in {', '.join(SUFFIXES)}.")
+        raise BadTrainingData(f"The folder {images} holds no image. Images end in {', '.join(IMAGE_SUFFIXES)}.")
     by_id = _by_id(found)
     ids = [_without_suffix(name, by_id) for name in labels.ids]
     rows = [row for row, name in enumerate(ids) if name in by_id and name not in KNOWN_BAD_IDS]
@@ -93,7 +94,7 @@ def _by_id(found: dict[str, Stamp]) -> dict[str, str]:
     """File names by id; of two files with one id the lossless one."""
 
     def place(name: str) -> tuple[int, str]:
-        return SUFFIXES.index(name[name.rindex(".") :].lower()), name
+        return IMAGE_SUFFIXES.index(name[name.rindex(".") :].lower()), name
 
     chosen: dict[str, str] = {}
     for name in found:
@@ -106,5 +107,5 @@ def _by_id(found: dict[str, Stamp]) -> dict[str, str]:
 
 def _without_suffix(name: str, by_id: dict[str, str]) -> str:
     """Some labels files give file names where an id is meant."""
-    stem, _, ending = name.rpartition(".")
-    return stem if name not in by_id and stem in by_id and f".{ending.lower()}" in SUFFIXES else name
+    stem = name.rpartition(".")[0]
+    return stem if name not in by_id and stem in by_id and has_image_suffix(name) else name

@@ -11,17 +11,17 @@ import numpy as np
 from adapters.datasets import class_folders, hdf5, kaggle
 from adapters.datasets.cleaning import clean
 from adapters.datasets.files import FilePatches
-from adapters.datasets.index import Cache, look_at_files
-from adapters.datasets.listing import SPLITS, SUFFIXES, Listing, images_in
-from adapters.datasets.pixels import Decode
-from adapters.datasets.pixels import decode as decode_file
+from adapters.datasets.index import IndexCache, index_files
+from adapters.datasets.listing import SPLITS, Listing, images_in
+from adapters.datasets.pixels import Decode, file_decoder
 from domain.datasets import DataReport, Dataset, ReadingProgress
 from domain.errors import BadTrainingData
+from domain.image_formats import IMAGE_SUFFIXES
 
 _UNDERSTOOD = f"""
 Histovox understands:
-  - Kaggle's layout: train/<id>.tif (or another image: {", ".join(SUFFIXES)}) and train_labels.csv with the columns
-    id,label; likewise valid/ with valid_labels.csv and test/ with test_labels.csv;
+  - Kaggle's layout: train/<id>.tif (or another image: {", ".join(IMAGE_SUFFIXES)})
+    and train_labels.csv with the columns id,label; likewise valid/ with valid_labels.csv, test/ with test_labels.csv;
   - PCam's HDF5 files: camelyonpatch_level_2_split_train_x.h5 and …_y.h5, unpacked, likewise valid and test;
   - class folders: train/tumour/… and train/normal/…, or tumour/… and normal/… in the folder itself."""
 
@@ -30,12 +30,12 @@ class DataFolders:
     """Port DatasetReader: Kaggle's layout, PCam's HDF5 files, class folders.
 
     What is wrong with single images is reported and not fatal. What is found out is kept in ``cache_dir``, so that a
-    second start decodes only what is new. ``decode`` gives a file's pixels.
+    second start decodes only what is new. ``decode`` stands in for the usual decoder.
     """
 
-    def __init__(self, cache_dir: Path, decode: Decode = decode_file) -> None:
+    def __init__(self, cache_dir: Path, decode: Decode | None = None) -> None:
         self._cache_dir = cache_dir
-        self._decode = decode
+        self._decode = decode or file_decoder()
 
     def splits(self, folder: Path) -> tuple[str, ...]:
         return _recognise(folder)[1]
@@ -65,12 +65,12 @@ class DataFolders:
         return self._open_files(kaggle.list_labelled(images, labels), images.name, progress)
 
     def _open_files(self, listing: Listing, what: str, progress: ReadingProgress | None) -> Dataset:
-        cache = Cache.of(self._cache_dir, listing.root, listing.labels_file)
-        facts, decoded = look_at_files(
+        cache = IndexCache.of(self._cache_dir, listing.root, listing.labels_file)
+        index, decoded = index_files(
             listing.root, listing.files, listing.stamps, cache=cache, decode=self._decode, progress=progress, what=what
         )
         report = replace(listing.report, decoded=decoded, notes=(*listing.report.notes, *cache.notes))
-        kept = clean(report, listing.files, listing.labels, listing.groups, facts.sizes, facts.fingerprints)
+        kept = clean(report, listing.files, listing.labels, listing.groups, index.sizes, index.fingerprints)
         patches = FilePatches(
             listing.root,
             _chosen(listing.files, kept.rows),
@@ -78,7 +78,7 @@ class DataFolders:
             listing.labels[kept.rows],
             _chosen(listing.groups, kept.rows) if listing.groups is not None else None,
             kept.patch_px,
-            facts.fingerprints[kept.rows],
+            index.fingerprints[kept.rows],
             self._decode,
         )
         return Dataset(patches, kept.report)
@@ -86,10 +86,10 @@ class DataFolders:
 
 def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: ReadingProgress | None) -> Dataset:
     path = hdf5.file_of(folder, split, "x.h5")
-    cache = Cache.of(cache_dir, path)
+    cache = IndexCache.of(cache_dir, path)
     labels = hdf5.read_labels(hdf5.file_of(folder, split, "y.h5"))
-    facts, decoded = hdf5.look_at_dataset(path, cache=cache, progress=progress, what=split)
-    count = len(facts.sizes)
+    index, decoded = hdf5.index_dataset(path, cache=cache, progress=progress, what=split)
+    count = len(index.sizes)
     if len(labels) != count:
         raise BadTrainingData(
             f"{path} holds {count:,} patches, but its labels file holds {len(labels):,}: they do not belong together."
@@ -99,7 +99,7 @@ def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: ReadingProgr
     report = DataReport(
         hdf5.LAYOUT, str(path), seen=count, group_column=column, decoded=decoded, notes=(*notes, *cache.notes)
     )
-    kept = clean(report, names, labels, groups, facts.sizes, facts.fingerprints)
+    kept = clean(report, names, labels, groups, index.sizes, index.fingerprints)
     patches = hdf5.Hdf5Patches(
         path,
         kept.rows,
@@ -107,7 +107,7 @@ def _open_hdf5(folder: Path, split: str, cache_dir: Path, progress: ReadingProgr
         labels[kept.rows],
         _chosen(groups, kept.rows) if groups is not None else None,
         kept.patch_px,
-        facts.fingerprints[kept.rows],
+        index.fingerprints[kept.rows],
     )
     return Dataset(patches, kept.report)
 

@@ -16,6 +16,7 @@ from customtkinter.windows.widgets.appearance_mode import AppearanceModeTracker
 from customtkinter.windows.widgets.scaling import ScalingTracker
 from tkinterdnd2 import DND_FILES, TkinterDnD
 
+from domain.image_formats import IMAGE_SUFFIXES
 from domain.values import Region
 from ui.presenters.background import Background
 from ui.presenters.entries import Row
@@ -43,7 +44,7 @@ from ui.widgets.viewer import Viewer
 log = logging.getLogger(__name__)
 
 SMALLEST = (960, 600)
-IMAGE_TYPES = "*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp *.gif *.jp2 *.svs *.ndpi *.scn"
+IMAGE_TYPES = " ".join(f"*{suffix} *{suffix.upper()}" for suffix in IMAGE_SUFFIXES)
 SYSTEM_THEME_EVERY_MS = 5000
 
 

@@ -18,7 +18,7 @@ from adapters.models import registry
 from adapters.models.exchange.tensors import PICKLED, SAFETENSORS, UnusableWeights, fit_names, read_tensors
 from adapters.models.package import build_network
 from adapters.models.smoke import smoke_contradiction, smoke_margins
-from domain.datasets import POSITIVE_CLASS_NAMES
+from domain.datasets import tumour_names
 from domain.errors import BadModelPackage
 from domain.files import sha256_of
 from domain.model_package import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ImportSource, ModelCard, PackageConfig
@@ -153,7 +153,7 @@ def _positive(
     names = ", ".join(config.class_names)
     if card and requested and requested != card.positive_class:
         found.faults.append(f"--positive is {requested!r}, but the card's thresholds are for {card.positive_class!r}")
-    likely = [name for name in config.class_names if name.lower() in POSITIVE_CLASS_NAMES]
+    likely = tumour_names(config.class_names)
     positive = requested or (card.positive_class if card else likely[0] if len(likely) == 1 else None)
     if positive is None:
         found.faults.append(f"nothing says which class is the positive one; --positive may be one of {names}")

@@ -13,7 +13,7 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 
 
-def some_patches(count: int, seed: int = 0, side: int = 12) -> Pixels:
+def some_patches(count: int, seed: int = 0, side: int = 16) -> Pixels:
     """``count``×``side``×``side``×3 uint8, no two alike."""
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 

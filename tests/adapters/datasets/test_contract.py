@@ -24,11 +24,11 @@ def _opened(folder: Path) -> LabelledPatches:
 
 
 def _fake(_folder: Path) -> LabelledPatches:
-    return FakePatches(COUNT, patch_px=12)
+    return FakePatches(COUNT, patch_px=16)
 
 
 def _fake_with_slides(_folder: Path) -> LabelledPatches:
-    return FakePatches(COUNT, patch_px=12, groups=SLIDES)
+    return FakePatches(COUNT, patch_px=16, groups=SLIDES)
 
 
 def _kaggle(folder: Path) -> LabelledPatches:
@@ -76,8 +76,8 @@ def test_slides_are_known_for_every_patch_or_for_none(patches: LabelledPatches) 
 
 def test_patches_come_as_square_rgb_bytes_channels_first(patches: LabelledPatches) -> None:
     pixels = patches.read([0, 5])
-    assert patches.patch_px == 12
-    assert pixels.shape == (2, 3, 12, 12)
+    assert patches.patch_px == 16
+    assert pixels.shape == (2, 3, 16, 16)
     assert pixels.dtype == torch.uint8
 
 
@@ -89,7 +89,7 @@ def test_patches_come_in_the_order_in_which_they_are_asked_for_and_as_often(patc
 
 
 def test_asking_for_nothing_gives_nothing(patches: LabelledPatches) -> None:
-    assert patches.read([]).shape == (0, 3, 12, 12)
+    assert patches.read([]).shape == (0, 3, 16, 16)
 
 
 def test_many_threads_read_the_same_as_one(patches: LabelledPatches) -> None:

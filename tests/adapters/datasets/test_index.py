@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from adapters.datasets.opening import DataFolders
-from adapters.datasets.pixels import Pixels, decode
+from adapters.datasets.pixels import Pixels, file_decoder
 from domain.datasets import Dataset
+from domain.errors import OutOfMemory
 from tests.adapters.datasets.material import some_patches, write_kaggle, write_labels, write_pcam
 
 LABELS = [index % 2 for index in range(10)]
@@ -27,7 +28,7 @@ class CountingDecoder:
 
     def __call__(self, path: Path) -> Pixels:
         self.names.append(path.name)
-        return decode(path)
+        return file_decoder()(path)
 
 
 @pytest.fixture
@@ -71,6 +72,12 @@ def test_only_changed_and_new_images_are_decoded_again(data: Path, cache: Path) 
     assert "p7" not in found.patches.ids
 
 
+def test_another_decoder_looks_at_every_image_anew(data: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started(data, cache)
+    monkeypatch.setattr("adapters.datasets.index.DECODER_VERSION", -1)
+    assert len(started(data, cache)[1]) == 10
+
+
 def test_new_labels_for_the_same_images_need_no_decoding(data: Path, cache: Path) -> None:
     started(data, cache)
     write_labels(data / "train_labels.csv", [f"p{index},{1 - label}" for index, label in enumerate(LABELS)])
@@ -87,11 +94,21 @@ def test_an_image_that_is_known_to_be_damaged_is_not_tried_again(data: Path, cac
     assert found.report.unreadable.first == ("p1.tif",)
 
 
+def test_an_image_that_did_not_fit_into_the_memory_once_is_tried_again(data: Path, cache: Path) -> None:
+    def failing(path: Path) -> Pixels:
+        if path.name == "p1.tif":
+            raise OutOfMemory("There is too little free memory to decode this image.")
+        return file_decoder()(path)
+
+    assert DataFolders(cache, failing).open_split(data).report.unreadable.count == 1
+    assert started(data, cache)[1] == ["p1.tif"]
+
+
 def test_an_image_that_the_disk_withheld_once_is_tried_again(data: Path, cache: Path) -> None:
     def failing(path: Path) -> Pixels:
         if path.name == "p1.tif":
             raise PermissionError(errno.EACCES, "Permission denied")
-        return decode(path)
+        return file_decoder()(path)
 
     assert DataFolders(cache, failing).open_split(data).report.unreadable.count == 1
     found, decoded = started(data, cache)

@@ -100,7 +100,8 @@ def test_images_and_labels_may_lie_anywhere(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("normal", "tumor"), ("benign", "Malignant"), ("0", "1"), ("a_negative", "positive")]
+    "names",
+    [("normal", "tumor"), ("benign", "Malignant"), ("0", "1"), ("a_negative", "positive"), ("benign", "carcinoma")],
 )
 def test_the_tumour_class_is_known_by_its_name(data: Path, names: tuple[str, str]) -> None:
     found = opened(write_classes(data, PATCHES, LABELS, names))
@@ -202,7 +203,7 @@ def test_the_two_images_that_kaggle_knows_as_bad_are_left_out_and_said(data: Pat
     write_kaggle(data, PATCHES, LABELS)
     bad = sorted(KNOWN_BAD_IDS)
     for name in bad:
-        Image.new("RGB", (12, 12)).save(data / "train" / f"{name}.tif")
+        Image.new("RGB", (16, 16)).save(data / "train" / f"{name}.tif")
     with (data / "train_labels.csv").open("a") as file:
         file.writelines(f"{name},0\n" for name in bad)
     found = opened(data)
@@ -227,9 +228,9 @@ def test_images_of_another_size_are_scaled_and_cropped_and_counted(data: Path) -
     wide[:, 8:40] = 200  # wider than the centre: scaling mixes neighbours
     Image.fromarray(wide).save(data / "train" / "p3.tif")
     found = opened(data)
-    assert (found.report.resized, found.report.patch_px) == (1, 12)
+    assert (found.report.resized, found.report.patch_px) == (1, 16)
     assert (found.patches.read([3]) == 200).all()
-    assert any("Resized: 1 image not of 12×12 pixels" in line for line in found.report.lines())
+    assert any("Resized: 1 image not of 16×16 pixels" in line for line in found.report.lines())
 
 
 @pytest.mark.parametrize(
@@ -247,7 +248,7 @@ def test_grey_deep_and_transparent_images_become_plain_colour(
     data: Path, mode: str, value: int | tuple[int, ...], shown: tuple[int, int, int]
 ) -> None:
     write_kaggle(data, PATCHES, LABELS, ending="png")
-    Image.new(mode, (12, 12), value).save(data / "train" / "p0.png")
+    Image.new(mode, (16, 16), value).save(data / "train" / "p0.png")
     assert opened(data).patches.read([0])[0, :, 5, 5].tolist() == list(shown)
 
 
@@ -379,7 +380,7 @@ def test_hdf5_patches_and_labels_that_do_not_belong_together_are_refused(data: P
 def test_an_hdf5_file_with_something_else_in_it_is_refused(data: Path) -> None:
     write_pcam(data, PATCHES, LABELS)
     with h5py.File(data / "camelyonpatch_level_2_split_train_x.h5", "w") as file:
-        file["x"] = np.zeros((6, 12, 12), np.float32)
+        file["x"] = np.zeros((6, 16, 16), np.float32)
     with pytest.raises(BadTrainingData, match="must hold N×H×W×3 uint8"):
         opened(data)
     with h5py.File(data / "camelyonpatch_level_2_split_train_x.h5", "w") as file:
