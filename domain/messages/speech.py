@@ -9,8 +9,7 @@ from pydantic import Field
 from domain.errors import Fault
 from domain.messages.base import Message
 from domain.values import Value
-
-Language = Literal["en", "zh"]
+from domain.words import Language as Language
 
 
 class Speak(Message):

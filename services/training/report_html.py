@@ -15,8 +15,8 @@ from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 
-from domain.phrases import SHORT_DISCLAIMER
 from domain.verdict import OperatingPoint
+from domain.words.phrases import SHORT_DISCLAIMER
 from services.training import report_figures
 from services.training.calibration import in_calibration_half
 from services.training.learning_curve import LearningCurve, draw_learning_curve

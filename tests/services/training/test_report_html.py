@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from domain.phrases import SHORT_DISCLAIMER
 from domain.verdict import OperatingPoint
+from domain.words.phrases import SHORT_DISCLAIMER
 from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.evaluation import Subject, evaluate
 from services.training.learning_curve import CurvePoint, fit_learning_curve
