@@ -254,6 +254,7 @@ def _id(message: Message) -> str | tuple[str, str]:
 
 
 def places(text: str) -> set[str]:
+    """The names of the values that are written into a text."""
     return set(re.findall(r"(?<!{){(\w+)", text))
 
 
