@@ -92,6 +92,8 @@ class _Module:
         elif name == "trn":
             one, other = (text for each in call.args[:2] for text in _constants(each))
             yield None, (one, other)
+        elif name == "mark_message":
+            yield from ((MESSAGE, _numbered(text)) for text in self._templates(call.args[0], 0))
         elif name in self._errors and call.args:
             yield from self._messages(call.args[0])
         elif name in CARRIERS:

@@ -5,8 +5,8 @@ collects the marked texts into ``locale/<language>/LC_MESSAGES/histovox.po`` and
 
 - ``tr`` and ``trn`` translate a text at the moment when it is shown.
 - ``mark`` names a text for the catalogue where it is only stored, as in a table that is made at import.
-- Messages of errors and notes travel and are stored in English, whatever the language of those who read them;
-  ``tr_message`` translates a finished one by finding the template that it was made from.
+- Messages of errors, notes and whatever else ``mark_message`` names travel and are stored in English, whatever the
+  language of those who read them; ``tr_message`` translates a finished one by finding the template it was made from.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import gettext
 import locale
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -28,6 +28,7 @@ MESSAGE = "message"
 _SEPARATOR = "\x04"
 #: As in gettext itself: the first of these that is set decides.
 _VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+_SENTENCE_END = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 _PLACEHOLDER = re.compile(r"{(\w+)}")
 
 _current: Language = "en"
@@ -60,6 +61,11 @@ def mark(text: str) -> str:
     return text
 
 
+def mark_message(text: str) -> str:
+    """A finished English message itself: its template belongs to the catalogue, for ``tr_message`` to find."""
+    return text
+
+
 def tr(text: str, /, *, into: Language | None = None, **values: object) -> str:
     """``text`` in the language of this process, or ``into`` another, with ``values`` in the places named in it."""
     found = _catalogue(into or _current).gettext(text) if text else ""
@@ -69,6 +75,11 @@ def tr(text: str, /, *, into: Language | None = None, **values: object) -> str:
 def trn(one: str, other: str, count: int, /, *, into: Language | None = None, **values: object) -> str:
     """The form for ``count``, which can be written into it as ``{count}``."""
     return _catalogue(into or _current).ngettext(one, other, count).format(count=count, **values)
+
+
+def join(sentences: Iterable[str], /, *, into: Language | None = None) -> str:
+    """Sentences one after the other."""
+    return ("" if (into or _current) == "zh" else " ").join(sentences)
 
 
 def tr_message(text: str, /, *, into: Language | None = None) -> str:
@@ -88,7 +99,8 @@ def _translated_message(text: str, language: Language) -> str:
             # A value may be a message too, as the reason in "X could not be saved: {reason}".
             values = {name: _translated_message(value, language) for name, value in found.groupdict().items()}
             return catalogue.pgettext(MESSAGE, template).format(**values)
-    return text
+    sentences = _SENTENCE_END.split(text)
+    return "".join(_translated_message(each, language) for each in sentences) if len(sentences) > 1 else text
 
 
 @cache

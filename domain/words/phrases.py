@@ -14,7 +14,7 @@ from pathlib import PurePath
 from domain.errors import Fault
 from domain.messages.imaging import ItemAnswer
 from domain.values import ImageResult, ItemFailure, Verdict, VerdictWord
-from domain.words import Language, mark, tr, trn
+from domain.words import Language, join, mark, tr, trn
 from domain.words.spoken_errors import SPOKEN_ERRORS
 
 #: The short disclaimer, as every face shows it.
@@ -73,10 +73,6 @@ def short_disclaimer(language: Language | None = None) -> str:
 def sentences(text: str) -> tuple[str, ...]:
     """A text cut where a speaker breathes, so that the first sentence can sound while the next is rendered."""
     return tuple(part for part in (raw.strip() for raw in _SENTENCE.split(text)) if part)
-
-
-def _join(parts: Iterable[str], language: Language) -> str:
-    return ("" if language == "zh" else " ").join(parts)
 
 
 def _capitalised(text: str) -> str:
@@ -185,7 +181,7 @@ def say_result(result: ImageResult, language: Language) -> str:
         tr(_ADVICE[aspect], into=language),
         short_disclaimer(language),
     )
-    return _join(filter(None, parts), language)
+    return join(filter(None, parts), into=language)
 
 
 def say_failure(failure: ItemFailure, language: Language) -> str:
@@ -265,7 +261,7 @@ def say_summary(tally: Tally, language: Language) -> str:
         return tr("{parts}.", into=language, parts=listed)
     images = trn("{count} image", "{count} images", tally.images, into=language)
     sentence = tr("{images}: {parts}.", into=language, images=images, parts=listed)
-    return _join((sentence, short_disclaimer(language)), language)
+    return join((sentence, short_disclaimer(language)), into=language)
 
 
 # --- status --------------------------------------------------------------------------------------------------------
