@@ -159,7 +159,9 @@ def _data(verb: argparse.ArgumentParser, *, required: bool = True) -> None:
 
 
 def _recipe(verb: argparse.ArgumentParser) -> None:
-    recipe = verb.add_argument_group("recipe", tr("A file, and flags over it. docs/training.md explains each field."))
+    recipe = verb.add_argument_group(
+        tr("recipe"), tr("A file, and flags over it. docs/training.md explains each field.")
+    )
     recipe.add_argument("--recipe", type=Path, help=tr("a TOML file"))
     recipe.add_argument("--architecture", "--model", help=tr("as resnet101; docs/models.md lists all"))
     recipe.add_argument("--phases", help=tr("epochs x crop, as 5x48,2x64,1x96"))
@@ -185,7 +187,7 @@ def _checkpoints(verb: argparse.ArgumentParser) -> None:
 
 
 def _hardware(verb: argparse.ArgumentParser, precision: str = "auto") -> None:
-    hardware = verb.add_argument_group("hardware")
+    hardware = verb.add_argument_group(tr("hardware"))
     hardware.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     hardware.add_argument("--precision", choices=("auto", "32-true", "bf16-mixed", "16-mixed"), default=precision)
     hardware.add_argument("--threads", type=_count, default=0, help=tr("of a process on a CPU (default: all cores)"))
