@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from domain.errors import HistovoxError
-from domain.words import tr, tr_message, trn
+from domain.words import current, tr, tr_message, trn
 from services.runtime.settings import Settings
 from ui.cli import limits, wiring
 
@@ -193,20 +193,26 @@ def display(probe: RunProbe, environment: dict[str, str]) -> Iterable[Check]:
     )
 
 
-def fonts(find: Callable[[str], str | None] = shutil.which) -> Check:
-    """The face's own typeface; others do, but look different."""
+def fonts(find: Callable[[str], str | None] = shutil.which) -> Iterable[Check]:
+    """The face's own typeface, which others can stand in for, and one for Chinese, which none can."""
     program = find("fc-list")
     if program is None:
-        return Check(
-            tr("Fonts"),
-            "warn",
-            tr("fontconfig is not here, so fonts are unknown"),
-            "apt-get install fontconfig fonts-inter",
-        )
-    run = subprocess.run([program, ":family=Inter"], capture_output=True, text=True, check=False)
-    if run.stdout.strip():
-        return Check(tr("Fonts"), "ok", "Inter")
-    return Check(tr("Fonts"), "warn", tr("Inter is not installed; another font is used"), "apt-get install fonts-inter")
+        fault = tr("fontconfig is not here, so fonts are unknown")
+        yield Check(tr("Fonts"), "warn", fault, "apt-get install fontconfig fonts-inter")
+        return
+    inter, chinese = (
+        subprocess.run([program, pattern, "family"], capture_output=True, text=True, check=False).stdout.strip()
+        for pattern in (":family=Inter", ":lang=zh-cn")
+    )
+    missing = tr("Inter is not installed; another font is used")
+    yield (
+        Check(tr("Fonts"), "ok", "Inter")
+        if inter
+        else Check(tr("Fonts"), "warn", missing, "apt-get install fonts-inter")
+    )
+    if current() == "zh" and not chinese:
+        fault = tr("no font with Chinese signs is installed")
+        yield Check(tr("Fonts"), "fail", fault, "apt-get install fonts-wqy-microhei")
 
 
 def sound(probe: RunProbe) -> Check:
