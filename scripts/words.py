@@ -106,7 +106,9 @@ class _Module:
             if _is_worded(text):
                 yield MESSAGE, _numbered(text)
         # A value written into a message may be a part of a sentence, kept in a variable.
-        for value in (each.value for each in ast.walk(node) if isinstance(each, ast.FormattedValue)):
+        inner = [each.value for each in ast.walk(node) if isinstance(each, ast.FormattedValue)]
+        inner += [argument for each in ast.walk(node) if isinstance(each, ast.Call) for argument in each.args]
+        for value in inner:
             yield from ((MESSAGE, _numbered(text)) for text in self._templates(value, 1) if _is_worded(text))
 
     def _templates(self, node: ast.expr, depth: int) -> list[str]:
@@ -114,8 +116,11 @@ class _Module:
             return [node.value]
         if isinstance(node, ast.JoinedStr):
             return [_template(node)]
-        if isinstance(node, ast.IfExp):
-            return self._templates(node.body, depth) + self._templates(node.orelse, depth)
+        if isinstance(node, ast.IfExp | ast.BoolOp):
+            either = [node.body, node.orelse] if isinstance(node, ast.IfExp) else node.values
+            return [text for each in either for text in self._templates(each, depth)]
+        if isinstance(node, ast.GeneratorExp):
+            return self._templates(node.elt, depth)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             sides = self._templates(node.left, depth) or ["{more}"], self._templates(node.right, depth) or ["{more}"]
             return [left + right for left in sides[0] for right in sides[1]]
@@ -124,6 +129,8 @@ class _Module:
             name = node.id
         elif isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if name == "next":
+                return [text for each in node.args for text in self._templates(each, depth)]
         if depth > 2 or not name:
             return []
         return [text for value in self._values.get(name, []) for text in self._templates(value, depth + 1)]
