@@ -1,4 +1,4 @@
-"""What a package's weights answer to a few synthetic patches, so that a mix-up is refused when it is loaded."""
+"""Margins of a package's weights for a few synthetic patches, so that a mix-up is refused when it is loaded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def smoke_margins(
 
 
 def smoke_contradiction(found: Sequence[float], smoke: SmokeTest) -> str | None:
-    """What is wrong when the weights do not answer the smoke patches as they did when they were packaged."""
+    """What differs from the smoke margins on the card; None: nothing beyond its tolerance."""
     if len(found) != len(smoke.margins):
         return f"the card states {len(smoke.margins)} smoke margins where {len(found)} patches are asked"
     if all(abs(a - b) <= smoke.tolerance for a, b in zip(found, smoke.margins, strict=True)):
@@ -52,7 +52,7 @@ def smoke_contradiction(found: Sequence[float], smoke: SmokeTest) -> str | None:
 
 
 def stated(margins: Sequence[float], nudged: Sequence[Sequence[float]]) -> SmokeTest:
-    """What a card says: the margins, and how far another machine may be from them."""
+    """The smoke test of a card: the margins, and how far another machine may be from them."""
     # Other processors round differently, by far less than this; a swapped order is off by twice a margin. Only where
     # neurons fire or do not (spiking networks) does rounding show, so it is tried how much.
     usual = max(0.002, 0.02 * max(abs(margin) for margin in margins))

@@ -1,4 +1,4 @@
-"""Hand a model on: WSInfer's ``config.json`` with TorchScript, ONNX or safetensors, checked after it was written.
+"""Export a package: WSInfer's ``config.json`` with TorchScript, ONNX or safetensors, checked after it was written.
 
 The exported network takes normalised N×3×P×P float32 patches and gives N×classes logits, as WSInfer expects, which
 applies the softmax itself. The layout: Kaczmarzyk et al., *Open and reusable deep learning for pathology with WSInfer

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from domain.errors import BadRecipe, BadTrainingData
 from domain.evaluation_report import LearningCurvePoint
+from domain.words import tr, tr_message
 from services.models.catalogue import ModelCatalogue
 from services.models.metrics import ScoredPatches, bootstrap_intervals
 from services.runtime.exit_codes import OK
@@ -135,7 +136,7 @@ def _trained(
     if not run.restore(folder) and fabric.is_global_zero:
         folder.make()
         folder.write_json(RECIPE, recipe.model_dump(mode="json"))
-    progress.say(f"{len(patches):,} patches, {recipe.epochs} epochs")
+    progress.say(tr("{patches:,} patches, {epochs} epochs", patches=len(patches), epochs=recipe.epochs))
     return train(run, training_setup(options, run, patches, data, folder, fabric, progress, adapters)).to(fabric.device)
 
 
@@ -165,8 +166,17 @@ def _point(margins: Tensor, test: LabelledPatches, n_patches: int, protocol: str
 def _tell(points: list[dict[str, Any]], progress: TrainingProgress) -> None:
     for point in points:
         progress.say(
-            f"  {point['n_patches']:>7,} patches: AUC {point['auc']:.4f} ({point['auc_low']:.4f}–"
-            f"{point['auc_high']:.4f}), accuracy {point['accuracy']:.3f} on {point['n_test']:,} ({point['protocol']})"
+            tr(
+                "  {patches:>7,} patches: AUC {auc:.4f} ({low:.4f}–{high:.4f}), accuracy {accuracy:.3f} on {tested:,} "
+                "({protocol})",
+                patches=point["n_patches"],
+                auc=point["auc"],
+                low=point["auc_low"],
+                high=point["auc_high"],
+                accuracy=point["accuracy"],
+                tested=point["n_test"],
+                protocol=tr_message(point["protocol"]),
+            )
         )
 
 
@@ -190,7 +200,10 @@ def _conclude(
     else:
         result["law"] = curve.model_dump(mode="json", exclude={"points"})
         folder.write(
-            "learning_curve.png", reports.draw_learning_curve(curve, f"{recipe.architecture}: AUC by training size")
+            "learning_curve.png",
+            reports.draw_learning_curve(
+                curve, tr("{architecture}: AUC by training size", architecture=recipe.architecture)
+            ),
         )
         progress.say(curve.sentence())
     folder.write_json("learning_curve.json", result)

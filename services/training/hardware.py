@@ -37,7 +37,7 @@ def make_fabric(hardware: HardwareOptions) -> Fabric:
 
     Raises: BadRecipe for a device or precision that is not to be had here.
     """
-    # It says much that only a developer can use.
+    # Its messages are for developers.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     device = hardware.device if hardware.device != "auto" else _best_device()
@@ -67,7 +67,7 @@ def require_one_process(fabric: Fabric, verb: str) -> None:
 
 
 def leave_process_group(fabric: Fabric) -> None:
-    """The end of working together: each process goes its own way.
+    """Leave the process group: from here on each process works alone.
 
     What the first one does alone afterwards may take longer than the others would wait for it at a barrier.
     """

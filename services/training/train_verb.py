@@ -15,6 +15,7 @@ from torch import nn
 from domain.datasets import DataReport
 from domain.errors import BadRecipe
 from domain.model_package import TrainingFacts
+from domain.words import tr, tr_message
 from services.models.catalogue import ModelCatalogue
 from services.runtime.exit_codes import OK
 from services.training import networks
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
             require_enough(data.split.training, data.split.held_out, adapters.networks)
         run = Run(network.to(fabric.device), recipe, len(data.split.training), data.digest)
         if run.restore(folder):
-            progress.say(f"going on after epoch {run.epoch}, step {run.step}")
+            progress.say(tr("going on after epoch {epoch}, step {step}", epoch=run.epoch, step=run.step))
         elif fabric.is_global_zero:
             begin(folder, recipe, data, chose_before, fabric, progress)
         setup = training_setup(options, run, data.split.training, data, folder, fabric, progress, adapters)
@@ -106,9 +107,9 @@ def training_setup(
     progress: TrainingProgress,
     adapters: TrainingAdapters,
 ) -> TrainingSetup:
-    """What the run needs; its teachers are asked here, before the first step."""
+    """What the run needs; its teachers score the patches here, before the first step."""
     finished = run.finished or run.epoch >= run.recipe.epochs
-    counting = progress.counting("patches taught")
+    counting = progress.counting(tr("patches taught"))
     taught = None if finished else networks.teacher_probabilities(run.recipe, training, fabric, adapters, counting)
     return TrainingSetup(
         fabric=fabric,
@@ -161,7 +162,7 @@ def package_run(
     write_report(folder, content, adapters.reports)
     for line in measured.report.headline():
         progress.say(line)
-    progress.say(f"The package is {where}. Use it: histovox classify --model {name} IMAGE")
+    progress.say(tr("The package is {where}. Use it: histovox classify --model {name} IMAGE", where=where, name=name))
 
 
 def read_training_data(
@@ -181,7 +182,14 @@ def read_training_data(
         require_unseen(recipe, training, chosen, adapters.catalogue)
     for half, what in halves(chosen.held_out):
         require_both_classes(half, what)
-    progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
+    progress.say(
+        tr(
+            "{training:,} training and {held_out:,} held-out patches: {protocol}",
+            training=len(chosen.training),
+            held_out=len(chosen.held_out),
+            protocol=tr_message(chosen.protocol),
+        )
+    )
     return TrainingData(chosen, reports)
 
 
@@ -209,7 +217,7 @@ def require_unseen(recipe: Recipe, patches: LabelledPatches, chosen: Split, cata
 def open_for_training(
     options: argparse.Namespace, name: str, progress: TrainingProgress, adapters: TrainingAdapters
 ) -> tuple[LabelledPatches, DataReport]:
-    """One split of ``--data``; its findings are said."""
+    """One split of ``--data``; what reading it found is printed."""
     found = adapters.datasets.open_split(options.data, name, positive=options.positive, progress=progress.reading)
     for line in found.report.lines():
         progress.say(f"{name}: {line}")
@@ -221,7 +229,7 @@ def halves(held_out: LabelledPatches) -> tuple[tuple[LabelledPatches, str], tupl
     may_choose = [in_calibration_half(name) for name in held_out.ids]
     tuning = PatchSubset(held_out, [place for place, chooses in enumerate(may_choose) if chooses])
     reporting = PatchSubset(held_out, [place for place, chooses in enumerate(may_choose) if not chooses])
-    return (tuning, "held-out (the half that chooses)"), (reporting, "held-out (the half that reports)")
+    return (tuning, tr("held-out (the half that chooses)")), (reporting, tr("held-out (the half that reports)"))
 
 
 def begin(
@@ -240,4 +248,11 @@ def begin(
     folder.write_json(DATA, found | {"digest": data.digest, "chose": list(dict.fromkeys(chose))})
     command = " ".join(sys.argv[1:])
     folder.write_json("run.json", {"command": command, "hardware": describe(fabric), "torch": torch.__version__})
-    progress.say(f"Training {recipe.architecture} on {describe(fabric)} into {folder.path}")
+    progress.say(
+        tr(
+            "Training {architecture} on {fabric} into {path}",
+            architecture=recipe.architecture,
+            fabric=describe(fabric),
+            path=folder.path,
+        )
+    )
