@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from domain.errors import BadModelPackage, OutOfMemory
+from domain.messages.envelope import Envelope
 from domain.messages.imaging import ExplainImage, ImageExplained, ImagesClassified
 from domain.messages.jobs import CancelJob, JobFailed, JobProgressed, RequestRejected
 from domain.messages.speech import Speak
 from domain.messages.workers import GreetWorker, WorkerHeartbeat, WorkerReady
 from domain.ports import DecodedImage
-from domain.values import ImageResult, ItemFailure, Priority, Region, Scale, ScaleSource, VerdictWord
+from domain.values import ImageResult, ItemFailure, Note, Priority, Region, Scale, ScaleSource, VerdictWord
 from domain.verdict import OperatingPoint
 from tests.fakes.classifier import FakeClassifier
 from tests.fakes.images import a_picture
@@ -101,7 +102,7 @@ def test_the_scale_and_its_source_are_told(
 
 
 def test_every_answer_says_why_the_gpu_is_not_used(worker: WorkerAtWork) -> None:
-    worker.start(device_note="CUDA failed to initialise: no driver; using the CPU.")
+    worker.start(notes=(Note(code="cpu_fallback", message="CUDA failed to initialise: no driver; using the CPU."),))
     assert "cpu_fallback" in codes(worker.answers([a_picture()])[0])
 
 
@@ -262,14 +263,14 @@ def test_another_model_is_loaded_once_and_kept_until_a_third_is_asked_for(worker
 def test_a_bulk_job_shares_its_forward_passes(worker: WorkerAtWork) -> None:
     held = threading.Event()
     worker.model.on_score = lambda patches: held.wait(30) and None
-    worker.start().send_images([a_picture()], job_id="first", priority=Priority.BULK)
+    worker.start(max_batch=8).send_images([a_picture()], job_id="first", priority=Priority.BULK)
     wait_until(lambda: worker.model.batches)
     worker.send_images([a_picture()] * 20, job_id="second", priority=Priority.BULK)
     worker.send_images([a_picture()] * 12, job_id="third", priority=Priority.BULK)
-    wait_until(lambda: worker.batcher.waiting_patches() == 32)
+    wait_until(lambda: not worker.batcher.has_room(Priority.BULK), what="four batches of patches to wait")
     held.set()
     worker.line.wait_sent(ImagesClassified, 3)
-    assert worker.model.batches == [1, 32]
+    assert worker.model.batches == [1, 8, 8, 8, 8]
 
 
 def test_answers_keep_the_order_of_the_items(worker: WorkerAtWork) -> None:
@@ -285,7 +286,7 @@ def test_a_cancelled_jobs_patches_are_dropped(worker: WorkerAtWork) -> None:
     wait_until(lambda: worker.model.batches)
     worker.line.feed_body(CancelJob(), job_id="long")
     worker.line.feed_body(CancelJob(), job_id="never heard of")
-    wait_until(lambda: not len(worker.needs.jobs))
+    wait_until(lambda: not len(worker.jobs))
     worker.send_images([b"mosaic"], job_id="next")
     held.set()
     (answer,) = worker.line.wait_sent(ImagesClassified)
@@ -300,7 +301,7 @@ def test_a_job_that_is_leased_again_is_answered_for_the_later_lease(worker: Work
     worker.start().send_images([a_picture()], job_id="same")
     wait_until(lambda: worker.model.batches)
     later = worker.send_images([a_picture()], job_id="same")
-    wait_until(lambda: worker.batcher.waiting_patches() == 1)
+    wait_until(lambda: (job := worker.jobs.find(b"broker-1", "same")) and job.request is later)
     held.set()
     (answer,) = worker.line.wait_sent(ImagesClassified)
     assert answer.header.correlationid == later.header.id
@@ -377,12 +378,26 @@ def test_a_failed_model_gives_back_the_memory_of_what_it_looked_at(worker: Worke
         raise OutOfMemory("too little memory")
 
     worker.model.on_score = explode
-    worker.start(reader=Mosaic()).send_images([b"mosaic"])
+    worker.start(reader=Mosaic(), max_held_bytes=1).send_images([b"mosaic"])
     worker.line.wait_sent(JobFailed)
-    wait_until(
-        lambda: worker.batcher.wait_for_room(Priority.INTERACTIVE, patches=1, held_bytes=1, timeout_s=0.05),
-        what="the memory to be free",
-    )
+    wait_until(lambda: worker.batcher.has_room(Priority.INTERACTIVE), what="the memory to be free")
+
+
+def test_an_answer_that_cannot_be_sent_does_not_end_the_worker(
+    worker: WorkerAtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, send = threading.Event(), worker.line.send
+
+    def broken(peer: bytes, envelope: Envelope) -> None:
+        tried.set()
+        raise OSError("the line is broken")
+
+    worker.start()
+    monkeypatch.setattr(worker.line, "send", broken)
+    worker.send_images([a_picture()], job_id="lost")
+    assert tried.wait(30)
+    monkeypatch.setattr(worker.line, "send", send)
+    assert result(worker.answers([a_picture()], job_id="next")[0])
 
 
 def test_a_model_that_gives_no_number_is_a_failure_and_no_verdict(worker: WorkerAtWork) -> None:
