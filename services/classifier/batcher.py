@@ -85,10 +85,12 @@ class Batcher:
     def take(self, timeout_s: float | None = None) -> PatchBatch | None:
         """The next batch; None when there was nothing for ``timeout_s``, or once the batcher was closed."""
         with self._changed:
-            while self._changed.wait_for(lambda: self._closed or self._leader() is not None, timeout_s):
+            while not self._closed:
                 leader = self._leader()
-                if self._closed or leader is None:
-                    break
+                if leader is None:
+                    if not self._changed.wait(timeout_s):
+                        break
+                    continue
                 left = leader.arrived + self._wait_s[leader.priority] - self._clock.monotonic()
                 if left <= 0 or not self._expected[leader.priority] or self._ready_with(leader) >= self._max_size:
                     return self._gather(leader)
@@ -100,7 +102,7 @@ class Batcher:
         with self._changed:
             for part in batch.slices:
                 part.request.in_flight -= part.stop - part.start
-                if part.request.dropped or not part.request.waiting:
+                if part.request.job.ended or not part.request.waiting:
                     self._release(part.request)
 
     def close(self) -> None:
@@ -113,7 +115,7 @@ class Batcher:
 
     def _leader(self) -> InferenceRequest | None:
         """Whose turn it is: interactive before bulk, few patches before many, then first come, first served."""
-        self._forget_dropped()
+        self._forget_ended()
         interactive = [request for request in self._requests if request.priority is Priority.INTERACTIVE]
         if interactive:
             return min(interactive, key=lambda request: request.waiting > SMALL)
@@ -142,8 +144,8 @@ class Batcher:
         self._room_changed()
         return PatchBatch(leader.classifier, tuple(slices))
 
-    def _forget_dropped(self) -> None:
-        for request in [request for request in self._requests if request.dropped]:
+    def _forget_ended(self) -> None:
+        for request in [request for request in self._requests if request.job.ended]:
             self._requests.remove(request)
             self._waiting -= request.waiting
             self._release(request)
@@ -162,8 +164,4 @@ class Batcher:
 
 
 def _alike(one: InferenceRequest, other: InferenceRequest) -> bool:
-    return (
-        one.explained_corner is None
-        and one.classifier is other.classifier
-        and one.image.priority is other.image.priority
-    )
+    return one.explained_corner is None and one.classifier is other.classifier and one.priority is other.priority

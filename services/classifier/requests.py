@@ -78,11 +78,6 @@ class InferenceRequest:
         """Patches that no batch has taken yet."""
         return self.count - self.taken
 
-    @property
-    def dropped(self) -> bool:
-        """Whether the job has ended: what no batch has taken by then is not scored."""
-        return self.image.job.ended
-
     def add(self, start: int, margins: NDArray[np.float32]) -> bool:
         """Note the margins of the patches from ``start`` on; True when all are there."""
         self.margins[start : start + len(margins)] = margins

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,6 +200,33 @@ def test_patches_of_a_cancelled_job_are_dropped(batcher: Batcher) -> None:
     assert not batcher.has_room(Priority.INTERACTIVE)
     batcher.finished(under_way)
     assert batcher.has_room(Priority.BULK)
+
+
+def test_a_job_that_ends_while_its_batch_is_gathered_does_not_end_the_taking(batcher: Batcher) -> None:
+    class EndsWhenAskedTwice(ClassificationJob):
+        asked = 0
+
+        @property
+        def ended(self) -> bool:
+            self.asked += 1
+            return self.asked > 1
+
+        @ended.setter
+        def ended(self, value: bool) -> None: ...
+
+    fading, stays = some_request(2), some_request(1)
+    job, body = fading.job, fading.job.request.body
+    assert isinstance(body, ClassifyImages)
+    jobs = ActiveJobs(FakeWorkerLine(), FakeClock(), "test")
+    image = replace(fading.image, job=EndsWhenAskedTwice(b"broker", job.request, body, jobs))
+    batcher.expect(Priority.BULK)
+    put(batcher, InferenceRequest(image, fading.tiled, MODEL, 0.0, fading.indices))
+    taken: list[PatchBatch | None] = []
+    thread = threading.Thread(target=lambda: taken.append(batcher.take(30)))
+    thread.start()
+    batcher.put(stays)
+    thread.join(30)
+    assert (stays, 0, 1) in parts(taken[0])
 
 
 def test_memory_is_held_until_the_last_patch_was_scored(batcher: Batcher) -> None:
