@@ -41,7 +41,7 @@ from services.classifier.requests import (
     InferenceRequest,
     Outcome,
     PatchBatch,
-    ScoredPatches,
+    PatchScores,
     UnscoredImage,
     job_of,
 )
@@ -191,7 +191,7 @@ class Pipeline:
             case UnscoredImage(request):
                 request.job.progress(1)
                 self._answer_image(request)
-            case ScoredPatches(request, start, margins):
+            case PatchScores(request, start, margins):
                 request.job.progress(len(margins))
                 if request.add(start, margins):
                     self._answer_image(request)

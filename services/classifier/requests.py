@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.errors import OurError
 from domain.messages.envelope import Buffer
 from domain.messages.imaging import ImageItem
 from domain.ports import Classifier
@@ -122,12 +123,14 @@ class PatchBatch:
                 row += 1
         return pixels
 
-    def divide(self, margins: NDArray[np.float32]) -> Iterator[ScoredPatches]:
-        """Give each request its part of the batch's margins, (N,)."""
+    def divide(self, margins: NDArray[np.float32]) -> Iterator[PatchScores]:
+        """Give each request its part of the batch's margins, (N,). Raises OurError for any other number of them."""
+        if margins.shape != (self.size,):
+            raise OurError(f"The model {self.classifier.identity.name} gave {margins.shape} numbers, not {self.size}.")
         row = 0
         for part in self.slices:
             count = part.stop - part.start
-            yield ScoredPatches(part.request, part.start, margins[row : row + count])
+            yield PatchScores(part.request, part.start, margins[row : row + count])
             row += count
 
 
@@ -135,7 +138,7 @@ class PatchBatch:
 
 
 @dataclass(frozen=True)
-class ScoredPatches:
+class PatchScores:
     """The margins of some patches of a request, from patch ``start`` on. Made by *infer*."""
 
     request: InferenceRequest
@@ -175,7 +178,7 @@ class FailedJob:
     error: Exception
 
 
-Outcome = ScoredPatches | ExplainedPatch | UnscoredImage | FailedImage | FailedJob
+Outcome = PatchScores | ExplainedPatch | UnscoredImage | FailedImage | FailedJob
 
 
 def job_of(outcome: Outcome) -> ClassificationJob | ExplanationJob:
@@ -185,5 +188,5 @@ def job_of(outcome: Outcome) -> ClassificationJob | ExplanationJob:
             return job
         case FailedImage(image):
             return image.job
-        case ScoredPatches(request) | ExplainedPatch(request) | UnscoredImage(request):
+        case PatchScores(request) | ExplainedPatch(request) | UnscoredImage(request):
             return request.job

@@ -307,7 +307,7 @@ def test_a_job_that_is_leased_again_is_answered_for_the_later_lease(worker: Work
     assert answer.header.correlationid == later.header.id
 
 
-def test_brokers_are_welcomed_once_and_then_hear_beats(worker: WorkerAtWork) -> None:
+def test_a_worker_introduces_itself_once_to_each_broker_and_then_sends_heartbeats(worker: WorkerAtWork) -> None:
     worker.start().line.feed_body(GreetWorker())
     worker.line.feed_body(GreetWorker())
     worker.line.feed_body(GreetWorker(), peer=b"broker-2")
@@ -319,17 +319,20 @@ def test_brokers_are_welcomed_once_and_then_hear_beats(worker: WorkerAtWork) -> 
     assert len(worker.line.sent_bodies(WorkerReady)) == 2
 
 
-def test_a_frozen_forward_pass_shows_in_the_beats(worker: WorkerAtWork) -> None:
+def test_a_frozen_forward_pass_shows_in_the_heartbeats(worker: WorkerAtWork) -> None:
     held = threading.Event()
     worker.model.on_score = lambda patches: held.wait(30) and None
     worker.start().line.feed_body(GreetWorker())
     worker.send_images([a_picture()])
 
     def slowest() -> float:
-        beats = [envelope.body for envelope in worker.line.sent_bodies(WorkerHeartbeat)]
-        return max((b.forward_seconds for b in beats if isinstance(b, WorkerHeartbeat) and b.jobs_held == 1), default=0)
+        heartbeats = [envelope.body for envelope in worker.line.sent_bodies(WorkerHeartbeat)]
+        return max(
+            (each.forward_seconds for each in heartbeats if isinstance(each, WorkerHeartbeat) and each.jobs_held == 1),
+            default=0,
+        )
 
-    wait_until(lambda: slowest() > 0.3, what="a beat that tells of a long forward pass")
+    wait_until(lambda: slowest() > 0.3, what="a heartbeat that tells of a long forward pass")
     held.set()
     worker.line.wait_sent(ImagesClassified)
 
@@ -404,6 +407,16 @@ def test_a_model_that_gives_no_number_is_a_failure_and_no_verdict(worker: Worker
     worker.model.score = lambda patches: np.full(len(patches), np.nan, np.float32)  # type: ignore[method-assign]
     (answer,) = worker.start().answers([a_picture()])
     assert (failure(answer).code, failure(answer).fault) == ("internal_error", "ours")
+
+
+@pytest.mark.parametrize("shape", [(0,), (2,), (1, 1)])
+def test_a_model_that_gives_the_wrong_number_of_scores_fails_the_job(
+    worker: WorkerAtWork, shape: tuple[int, ...]
+) -> None:
+    worker.model.score = lambda patches: np.zeros(shape, np.float32)  # type: ignore[method-assign]
+    worker.start().send_images([a_picture()])
+    (failed,) = worker.line.wait_sent(JobFailed)
+    assert isinstance(failed.body, JobFailed) and failed.body.fault == "ours"
 
 
 def test_a_question_that_makes_no_sense_is_answered_all_the_same(worker: WorkerAtWork) -> None:
