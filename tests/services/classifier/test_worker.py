@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 
@@ -433,3 +434,38 @@ def test_no_name_of_a_file_reaches_the_workers_log(worker: WorkerAtWork, caplog:
     worker.line.feed_body(ExplainImage(item=changed), [a_picture()], job_id="why")
     worker.line.wait_sent(JobFailed)
     assert "Jane" not in caplog.text
+
+
+def test_every_job_of_a_crowd_gets_exactly_one_answer(worker: WorkerAtWork) -> None:
+    def fail_now_and_then(patches: np.ndarray) -> None:
+        if len(worker.model.batches) % 5 == 0:
+            raise OutOfMemory("too little memory")
+
+    worker.model.on_score = fail_now_and_then
+    worker.start(max_batch=8, max_held_bytes=400_000)
+    kinds = [a_picture(), a_picture(200, 200, BLUE), a_picture(colour=WHITE), b"no picture", a_picture(colour=GREEN)]
+    choose = random.Random(7)
+    cancelled = set()
+    for number in range(120):
+        job_id = f"job-{number}"
+        if number % 7 == 0:
+            worker.send_question(choose.choice(kinds), job_id=job_id)
+        else:
+            model = choose.choice([None, None, "second", "third", "moon"])
+            images = choose.choices(kinds, k=choose.randint(1, 6))
+            worker.send_images(images, job_id=job_id, model=model, priority=choose.choice(list(Priority)))
+        if number % 11 == 0:
+            cancelled.add(job_id)
+            worker.line.feed_body(CancelJob(), job_id=job_id)
+    finals = (ImagesClassified, ImageExplained, JobFailed)
+
+    def answered() -> list[str]:
+        return [e.header.jobid or "" for kind in finals for e in worker.line.sent_bodies(kind)]
+
+    wait_until(lambda: {f"job-{n}" for n in range(120)} <= set(answered()) | cancelled, what="all answers")
+    wait_until(lambda: not len(worker.jobs), what="all jobs to be ended")
+    found = answered()
+    assert len(found) == len(set(found)), "a job was answered twice"
+    assert isinstance(worker.line.sent_bodies(JobFailed)[0].body, JobFailed)
+    worker.model.on_score = lambda patches: None
+    assert result(worker.answers([a_picture()], job_id="after")[0])
