@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """The verb. Each share is a run in a folder of its own, so that a kill costs one share at most."""
     recipe = load_recipe(options.recipe, flags_of(options))
     shares = _shares(options.shares)
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_shareable(recipe, fabric)
     with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
         networks.require_teachers(recipe, adapters.catalogue)

@@ -47,7 +47,7 @@ class EvaluationPatches:
 
 def run_evaluate(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """``evaluate``. Raises HistovoxError for all that a person can mend."""
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_one_process(fabric, "evaluate")
     with TrainingProgress() as progress:
         package = adapters.catalogue.load(options.model)
@@ -101,7 +101,7 @@ def run_evaluate(options: argparse.Namespace, adapters: TrainingAdapters) -> int
 
 def run_calibrate(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """``calibrate``. Raises HistovoxError for all that a person can mend."""
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_one_process(fabric, "calibrate")
     if options.name:
         networks.require_free_name(options.name, adapters.catalogue)

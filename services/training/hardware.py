@@ -32,8 +32,8 @@ def hardware_of(options: argparse.Namespace) -> HardwareOptions:
     return HardwareOptions(options.device, options.precision, options.threads, options.workers)
 
 
-def make_fabric(hardware: HardwareOptions) -> Fabric:
-    """The Fabric of this process; under ``torchrun`` it joins the others.
+def make_fabric(hardware: HardwareOptions, cores: int) -> Fabric:
+    """The Fabric of this process; under ``torchrun`` it joins the others, which share ``cores``.
 
     Raises: BadRecipe for a device or precision that is not to be had here.
     """
@@ -55,7 +55,7 @@ def make_fabric(hardware: HardwareOptions) -> Fabric:
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
     elif world > 1 and device == "cpu":
-        torch.set_num_threads(max(1, len(_cores()) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+        torch.set_num_threads(max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     fabric.launch()
     return fabric
 
@@ -105,7 +105,3 @@ def _cpu_flags() -> str:
             return next((line for line in file if line.startswith("flags")), "")
     except OSError:
         return ""
-
-
-def _cores() -> set[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))

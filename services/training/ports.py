@@ -81,3 +81,5 @@ class TrainingAdapters:
     catalogue: ModelCatalogue
     networks: TrainingNetworks
     reports: ReportWriter
+    usable_cores: int
+    """Of this machine, or of the share of it that this process may use."""

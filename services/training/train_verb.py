@@ -57,7 +57,7 @@ def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     folder = RunFolder(options.out or Path("runs") / name)
     if not options.no_package:
         networks.require_free_name(name, adapters.catalogue, replace=options.replace, run=folder.path)
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_shareable(recipe, fabric)
     with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
         # Before the data, which may take minutes to read: most mistakes are in what was typed.
