@@ -1,7 +1,7 @@
 # Histovox. Each target sets up what it needs the first time; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test check check-static generate format classifier bench doctor train evaluate learning-curve
+.PHONY: help run test check check-static generate words format classifier bench doctor train evaluate learning-curve
 
 python := .venv/bin/python
 # FILE=… and its like reach the recipes as environment variables, so that spaces and quotes in them survive.
@@ -31,6 +31,10 @@ generate: ## Write the documents that are made from the code and the cards (docs
 	@scripts/setup.sh dev
 	@$(python) scripts/make_asyncapi.py
 	@$(python) scripts/make_model_docs.py
+
+words: ## Collect the marked texts into the catalogues of domain/words, and compile them; new ones wait for translation
+	@scripts/setup.sh dev
+	@$(python) scripts/words.py
 
 format: ## Format the source and mend what the linter can mend
 	@scripts/setup.sh dev

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from domain.phrases import SHORT_DISCLAIMER
 from domain.values import Value
+from domain.words import join, tr
+from domain.words.phrases import SHORT_DISCLAIMER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,21 +127,33 @@ class EvaluationReport(Value):
         sentences = []
         if self.sensitivity is not None and self.specificity is not None:
             sentences.append(
-                f"At its threshold it finds {_of_hundred(self.sensitivity)} of 100 tumour patches and calls "
-                f"{_of_hundred(1 - self.specificity)} of 100 normal patches suspicious."
+                tr(
+                    "At its threshold it finds {found} of 100 tumour patches and calls {called} of 100 "
+                    "normal patches suspicious.",
+                    found=_of_hundred(self.sensitivity),
+                    called=_of_hundred(1 - self.specificity),
+                )
             )
         elif self.sensitivity is not None:
-            sentences.append(f"At its threshold it finds {_of_hundred(self.sensitivity)} of 100 tumour patches.")
+            sentences.append(
+                tr("At its threshold it finds {found} of 100 tumour patches.", found=_of_hundred(self.sensitivity))
+            )
         elif self.specificity is not None:
             sentences.append(
-                f"At its threshold it calls {_of_hundred(1 - self.specificity)} of 100 normal patches suspicious."
+                tr(
+                    "At its threshold it calls {called} of 100 normal patches suspicious.",
+                    called=_of_hundred(1 - self.specificity),
+                )
             )
         if self.uncertain_share and self.accuracy_when_certain is not None:
             sentences.append(
-                f"It is uncertain of {_of_hundred(self.uncertain_share)} of 100; of the others it gets "
-                f"{_of_hundred(self.accuracy_when_certain)} of 100 right."
+                tr(
+                    "It is uncertain of {uncertain} of 100; of the others it gets {right} of 100 right.",
+                    uncertain=_of_hundred(self.uncertain_share),
+                    right=_of_hundred(self.accuracy_when_certain),
+                )
             )
-        return " ".join(sentences) or "There is nothing to report on."
+        return join(sentences) or tr("There is nothing to report on.")
 
 
 class ShiftedFigures(Value):
@@ -185,10 +198,16 @@ class LearningCurve(Value):
     def sentence(self) -> str:
         """The prediction in words."""
         low, high = self.auc_interval
-        return (
-            f"Trained on {self.n_predicted:,} patches the same recipe would reach an AUC of about "
-            f"{self.auc_predicted:.3f} ({low:.3f}–{high:.3f}), if the power law through {len(self.points)} sizes holds "
-            f"beyond the largest ({max(point.n_patches for point in self.points):,}): a prediction, not a measurement."
+        return tr(
+            "Trained on {n_predicted:,} patches the same recipe would reach an AUC of about "
+            "{auc_predicted:.3f} ({low:.3f}–{high:.3f}), if the power law through {points} sizes "
+            "holds beyond the largest ({value:,}): a prediction, not a measurement.",
+            n_predicted=self.n_predicted,
+            auc_predicted=self.auc_predicted,
+            low=low,
+            high=high,
+            points=len(self.points),
+            value=max(point.n_patches for point in self.points),
         )
 
 
@@ -221,7 +240,7 @@ class EvaluationCurves:
 
 
 @dataclass(frozen=True)
-class WrongAnswer:
+class MisclassifiedPatch:
     """A patch whose call is wrong."""
 
     identifier: str
@@ -239,9 +258,9 @@ class ReportContent:
     title: str
     report: EvaluationReport
     curves: EvaluationCurves
-    missed: Sequence[WrongAnswer]
+    missed: Sequence[MisclassifiedPatch]
     """The most confident false negatives, worst first."""
-    false_alarms: Sequence[WrongAnswer]
+    false_alarms: Sequence[MisclassifiedPatch]
     robustness: Sequence[ShiftedFigures] = ()
     notes: Sequence[str] = ()
     """Lines about the data or the run, for a person."""
@@ -251,5 +270,5 @@ def _of_hundred(share: float) -> str:
     """A whole number of a hundred that claims none or all only where it is so."""
     number = round(share * 100)
     if number == 100 and share < 1:
-        return "more than 99"
-    return "fewer than 1" if number == 0 and share > 0 else str(number)
+        return tr("more than 99")
+    return tr("fewer than 1") if number == 0 and share > 0 else str(number)

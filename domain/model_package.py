@@ -192,7 +192,7 @@ class StorageFacts(_CardPart):
     """Against the weights as trained, as "AUC −0.0001 on the reporting half"."""
 
 
-class Smoke(_CardPart):
+class SmokeTest(_CardPart):
     """What the stored weights answer to the synthetic smoke patches, so that a mix-up is refused at load."""
 
     margins: tuple[float, ...] = Field(min_length=2)
@@ -235,7 +235,7 @@ class ModelCard(CardStatement):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of ``model.safetensors``."""
     storage: StorageFacts
-    smoke: Smoke
+    smoke: SmokeTest
 
     def json_text(self) -> str:
         """The text of ``card.json``."""

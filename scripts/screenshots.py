@@ -34,7 +34,6 @@ from domain.messages.imaging import (
 from domain.messages.jobs import HistoryEntry, HistoryListed, JobAccepted, OpenJobsListed, QueryHistory, QueryOpenJobs
 from domain.messages.speech import QuerySpeech, SpeechConfigured, UtteranceStarted, Voice
 from domain.messages.workers import QueryStatus, StatusReported, WorkerReady, WorkerStatus
-from domain.phrases import SHORT_DISCLAIMER
 from domain.ports import BrokerClient
 from domain.values import (
     HeatMapGrid,
@@ -48,6 +47,7 @@ from domain.values import (
     ScaleSource,
 )
 from domain.verdict import OperatingPoint, decline, judge
+from domain.words.phrases import SHORT_DISCLAIMER
 from tests.fakes.bus import FakeBrokerClient
 from ui.desktop.pump import Pump
 from ui.desktop.window import Window

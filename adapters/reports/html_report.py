@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from PIL import Image
 
 from adapters.reports import svg_figures
 from domain.evaluation_report import ReportContent
-from domain.phrases import SHORT_DISCLAIMER
+from domain.words import current, mark, tr, tr_message
+from domain.words.phrases import short_disclaimer
+from domain.words.verdicts import percent
 
 ASSETS = Path(__file__).parent / "assets"
 #: PatchCamelyon's label is about so many centre pixels; the pictures mark them.
@@ -24,19 +27,27 @@ CENTRE_PX = 32
 
 #: (field, words, what it says), in the order of the table.
 MEASURES = (
-    ("auc", "AUC", "How often a tumour patch scores above a normal one"),
-    ("average_precision", "Average precision", "Precision, averaged over all sensitivities"),
-    ("sensitivity", "Sensitivity", "Of the tumour patches, the share that is found"),
-    ("specificity", "Specificity", "Of the normal patches, the share that raises no alarm"),
-    ("precision", "Precision", "Of the patches called tumour, the share that is; depends on the mix of classes"),
-    ("accuracy", "Accuracy", "The share of right answers at the threshold"),
-    ("balanced_accuracy", "Balanced accuracy", "Mean of sensitivity and specificity"),
-    ("f1", "F1", "Harmonic mean of precision and sensitivity"),
-    ("ece", "Calibration error", "How far stated probabilities are from frequencies, on average"),
-    ("nll", "Log-loss", "Surprise at the truth, in nats a patch"),
-    ("brier", "Brier score", "Mean squared distance of probability and truth"),
-    ("uncertain_share", "Uncertain", "Share of patches within the band: have them looked at"),
-    ("accuracy_when_certain", "Accuracy outside the band", "The share of right answers where an answer is given"),
+    ("auc", "AUC", mark("How often a tumour patch scores above a normal one")),
+    ("average_precision", mark("Average precision"), mark("Precision, averaged over all sensitivities")),
+    ("sensitivity", mark("Sensitivity"), mark("Of the tumour patches, the share that is found")),
+    ("specificity", mark("Specificity"), mark("Of the normal patches, the share that raises no alarm")),
+    (
+        "precision",
+        mark("Precision"),
+        mark("Of the patches called tumour, the share that is; depends on the mix of classes"),
+    ),
+    ("accuracy", mark("Accuracy"), mark("The share of right answers at the threshold")),
+    ("balanced_accuracy", mark("Balanced accuracy"), mark("Mean of sensitivity and specificity")),
+    ("f1", "F1", mark("Harmonic mean of precision and sensitivity")),
+    ("ece", mark("Calibration error"), mark("How far stated probabilities are from frequencies, on average")),
+    ("nll", mark("Log-loss"), mark("Surprise at the truth, in nats a patch")),
+    ("brier", mark("Brier score"), mark("Mean squared distance of probability and truth")),
+    ("uncertain_share", mark("Uncertain"), mark("Share of patches within the band: have them looked at")),
+    (
+        "accuracy_when_certain",
+        mark("Accuracy outside the band"),
+        mark("The share of right answers where an answer is given"),
+    ),
 )
 
 
@@ -50,15 +61,20 @@ def html_report(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(tr=tr, tr_message=tr_message, language=current())
     environment.filters.update(
-        figure=_figure, interval=_interval, percent=_percent, picture=_data_uri, count=lambda n: f"{n:,}"
+        figure=_figure,
+        interval=_interval,
+        percent=partial(percent, decimals=1),
+        picture=_data_uri,
+        count=lambda n: f"{n:,}",
     )
     return environment.get_template("report.html.j2").render(
         css=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
         report=report,
         title=content.title,
         summary=report.summary(),
-        disclaimer=SHORT_DISCLAIMER,
+        disclaimer=short_disclaimer(),
         measures=[row for row in MEASURES if getattr(report, row[0]) is not None],
         figures=svg_figures.draw(report, content.curves),
         missed=content.missed,
@@ -92,11 +108,13 @@ def _flat(data: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
             rows += _flat(value, f"{name} · ")
         elif isinstance(value, list | tuple):
             shown = ", ".join(str(each) for each in value[:10])
-            rows.append((name, f"{shown} … and {len(value) - 10:,} more" if len(value) > 10 else shown or "none"))
+            if len(value) > 10:
+                shown = tr("{shown} … and {more:,} more", shown=shown, more=len(value) - 10)
+            rows.append((name, shown or tr("none")))
         elif isinstance(value, int) and not isinstance(value, bool):
             rows.append((name, f"{value:,}"))
         else:
-            rows.append((name, "none" if value in (None, "") else str(value)))
+            rows.append((name, tr("none") if value in (None, "") else str(value)))
     return rows
 
 
@@ -106,9 +124,3 @@ def _figure(value: float | None) -> str:
 
 def _interval(ends: tuple[float, float] | None) -> str:
     return "" if ends is None else f"{ends[0]:.3f}–{ends[1]:.3f}"
-
-
-def _percent(probability: float) -> str:
-    """Of the worst errors the last decimals matter: 99.9 % is not 100 %."""
-    percent = probability * 100
-    return "under 0.1 %" if percent < 0.1 else "over 99.9 %" if percent > 99.9 else f"{percent:.1f} %"

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from domain.evaluation_report import EvaluationCurves, EvaluationReport, ReliabilityBin
+from domain.words import tr
 
 Floats = NDArray[np.float64]
 
@@ -99,7 +100,7 @@ def draw(report: EvaluationReport, curves: EvaluationCurves) -> dict[str, Markup
 
 def roc(report: EvaluationReport, false_alarms: Floats, found: Floats) -> Markup:
     """Sensitivity over 1 − specificity, arrays (K,), and where the threshold stands on the curve."""
-    plot = UnitPlot("ROC curve", "1 − specificity", "sensitivity")
+    plot = UnitPlot(tr("ROC curve"), tr("1 − specificity"), tr("sensitivity"))
     xs, ys = _thinned(false_alarms, found)
     plot.line([0, 1], [0, 1], "chance")
     plot.line([*xs, 1.0], [*ys, 0.0], "area", close=True)
@@ -111,7 +112,7 @@ def roc(report: EvaluationReport, false_alarms: Floats, found: Floats) -> Markup
 
 def precision_recall(report: EvaluationReport, sensitivities: Floats, precisions: Floats) -> Markup:
     """Precision over sensitivity, arrays (K,), and where the threshold stands on the curve."""
-    plot = UnitPlot("Precision-recall curve", "sensitivity (recall)", "precision")
+    plot = UnitPlot(tr("Precision-recall curve"), tr("sensitivity (recall)"), tr("precision"))
     xs, ys = _thinned(sensitivities, precisions)
     prevalence = report.classes["tumour"] / report.n
     plot.line([0, 1], [prevalence, prevalence], "chance")
@@ -124,7 +125,7 @@ def precision_recall(report: EvaluationReport, sensitivities: Floats, precisions
 
 def reliability(bins: Sequence[ReliabilityBin | None]) -> Markup:
     """Frequency of tumour over its stated probability, with intervals; below, how many patches."""
-    plot = UnitPlot("Reliability diagram", "stated probability of tumour", "share that is tumour")
+    plot = UnitPlot(tr("Reliability diagram"), tr("stated probability of tumour"), tr("share that is tumour"))
     most = max((part.count for part in bins if part), default=1)
     for place, part in enumerate(bins):
         share = 0.22 * part.count / most if part else 0.0
@@ -141,7 +142,7 @@ def reliability(bins: Sequence[ReliabilityBin | None]) -> Markup:
 
 def spread(curves: EvaluationCurves, threshold: float, band: tuple[float, float]) -> Markup:
     """How the probabilities of both classes lie about the threshold and the uncertain band."""
-    plot = UnitPlot("Probabilities by class", "probability of tumour", "share of its class (square root)")
+    plot = UnitPlot(tr("Probabilities by class"), tr("probability of tumour"), tr("share of its class (square root)"))
     plot.box(*band, 0, 1, "band")
     edges = np.linspace(0, 1, SPREAD_BINS + 1)
     for css, probabilities in (("normals", curves.normal), ("tumours", curves.tumour)):
@@ -156,7 +157,7 @@ def spread(curves: EvaluationCurves, threshold: float, band: tuple[float, float]
 
 def _mark_threshold(plot: UnitPlot, x: float, y: float) -> None:
     plot.dot(x, y, "mark", 5.5)
-    plot.note(x, y - 0.055, "at the threshold")
+    plot.note(x, y - 0.055, tr("at the threshold"))
 
 
 def _thinned(xs: Floats, ys: Floats) -> tuple[Floats, Floats]:

@@ -8,9 +8,8 @@ from pydantic import Field
 
 from domain.errors import Fault
 from domain.messages.base import Message
+from domain.values import Language as Language
 from domain.values import Value
-
-Language = Literal["en", "zh"]
 
 
 class Speak(Message):

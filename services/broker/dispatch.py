@@ -21,6 +21,7 @@ from domain.messages.jobs import (
 )
 from domain.messages.workers import GreetWorker, WorkerFound, WorkerHeartbeat, WorkerLost, WorkerReady
 from domain.ports import Clock, Journal
+from domain.words import mark_message
 from services.broker import answers
 from services.broker.jobs import Job, JobQueue, deadline_of
 from services.broker.message_sender import EVERYBODY, SOURCE, MessageSender
@@ -99,7 +100,9 @@ class Dispatcher:
 
     def worker_disconnected(self, endpoint: str) -> None:
         """The connection broke: the process is gone, or its host."""
-        self._lose(self.workers.slots[endpoint], "disconnected", "The classifier ended, or its host went away.")
+        self._lose(
+            self.workers.slots[endpoint], "disconnected", mark_message("The classifier ended, or its host went away.")
+        )
 
     def handle_worker_message(self, endpoint: str, envelope: Envelope) -> None:
         """A message of the worker at ``endpoint``."""
@@ -129,7 +132,9 @@ class Dispatcher:
                 self._is_over(job)
         for slot in self.workers.slots.values():
             if slot.is_silent(now):
-                self._lose(slot, "frozen", "The classifier stopped answering; its images go to another or wait.")
+                self._lose(
+                    slot, "frozen", mark_message("The classifier stopped answering; its images go to another or wait.")
+                )
         if self._tidy_at is not None and now >= self._tidy_at and not self.jobs:
             self._tidy_up()
 
@@ -163,7 +168,7 @@ class Dispatcher:
         before = slot.worker
         news = slot.state != "ready" or before != worker
         if slot.jobs and before and before.worker_id != worker.worker_id:
-            self._lose(slot, "disconnected", "The classifier was started anew.")
+            self._lose(slot, "disconnected", mark_message("The classifier was started anew."))
         slot.mark_ready(worker, self._clock.monotonic())
         if not news:
             return
@@ -190,7 +195,7 @@ class Dispatcher:
         for job in reversed(jobs):
             if reason == "frozen":
                 self._cancel_lease(job, slot.endpoint)
-            self._requeue(job, f"the classifier at {slot.endpoint} was lost ({reason})", "worker_lost")
+            self._requeue(job, mark_message(f"the classifier at {slot.endpoint} was lost ({reason})"), "worker_lost")
         slot.jobs.clear()
         self.changed = True
         self._lease_all()

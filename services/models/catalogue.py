@@ -1,4 +1,4 @@
-"""The model packages of one folder: which there are, which one is meant by a name, whether one is intact."""
+"""The model packages of one folder: listing, finding by name, loading, verifying."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 from domain.errors import BadModelPackage, HistovoxError, UnknownModel
 from domain.model_package import LoadedPackage, ModelCard, PackageSummary
+from domain.words import mark_message
 from services.models.ports import PackageFiles
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-NAMING_RULE = "letters, digits, '-', '_' and '.', at most 64, the first a letter or digit"
+NAMING_RULE = mark_message("letters, digits, '-', '_' and '.', at most 64, the first a letter or digit")
 
 
 class ModelCatalogue:

@@ -1,4 +1,4 @@
-"""Hand a model on: WSInfer's ``config.json`` with TorchScript, ONNX or safetensors, checked after it was written.
+"""Export a package: WSInfer's ``config.json`` with TorchScript, ONNX or safetensors, checked after it was written.
 
 The exported network takes normalised N×3×P×P float32 patches and gives N×classes logits, as WSInfer expects, which
 applies the softmax itself. The layout: Kaczmarzyk et al., *Open and reusable deep learning for pathology with WSInfer
@@ -21,7 +21,7 @@ from domain.model_package import (
     LoadedPackage,
     ModelCard,
     PackageConfig,
-    Smoke,
+    SmokeTest,
 )
 from domain.verdict import OperatingPoint
 from services.models.ports import PackageNetworks
@@ -126,7 +126,7 @@ def _for_baked_logits(card: ModelCard, baked: OperatingPoint) -> ModelCard:
     changes = {
         "operating_point": baked.model_copy(update={"temperature": 1.0, "bias": 0.0}),
         "operating_point_protocol": f"{card.operating_point_protocol} (temperature and bias are part of the network)",
-        "smoke": Smoke(margins=margins, tolerance=max(0.002, card.smoke.tolerance / baked.temperature)),
+        "smoke": SmokeTest(margins=margins, tolerance=max(0.002, card.smoke.tolerance / baked.temperature)),
     }
     return card.model_copy(update=changes)
 

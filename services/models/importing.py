@@ -208,7 +208,7 @@ def _statement(
     appearance: Appearance,
     notes: list[str],
 ) -> CardStatement:
-    """The card that came with the model, or what can be said of one without; with the doubts that arose here."""
+    """The card that came with the model, or one that states what is unknown; with the doubts that arose here."""
     doubts = tuple(f"{note[0].upper()}{note[1:]}." for note in notes if note.startswith(_UNPROVEN))
     stated = {field: value for field in ("title", "licence") if (value := getattr(options, field))}
     if (card := model.card) is not None:
@@ -239,7 +239,7 @@ def _statement(
 
 
 def _appearance(patches: NDArray[np.uint8], networks: PackageNetworks) -> Appearance:
-    """What the labelled patches look like: every second one with tissue to learn from, the others for the threshold."""
+    """Learnt from every second labelled patch with tissue; the others set the threshold."""
     tissue = np.concatenate(
         [part[~networks.is_glass(part)] for part in np.array_split(patches, max(1, len(patches) // 64))]
     )

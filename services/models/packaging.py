@@ -1,4 +1,4 @@
-"""What goes onto the card of a package that was trained or calibrated here."""
+"""Writing packages of networks that were trained or calibrated here: what their cards state."""
 
 from __future__ import annotations
 

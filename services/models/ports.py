@@ -1,4 +1,4 @@
-"""What the use cases on models ask of the adapters: packages as files, and networks behind which Torch stays."""
+"""The ports of the use cases on models: packages on disk, and networks without Torch."""
 
 from __future__ import annotations
 

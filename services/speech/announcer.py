@@ -8,7 +8,9 @@ from typing import Protocol
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobFailed, JobProgressed, JobRequeued
 from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
-from domain.phrases import (
+from domain.ports import Clock
+from domain.values import VerdictWord
+from domain.words.phrases import (
     Tally,
     say_answer,
     say_error,
@@ -17,8 +19,6 @@ from domain.phrases import (
     say_worker_found,
     say_worker_lost,
 )
-from domain.ports import Clock
-from domain.values import VerdictWord
 from services.speech.configuration import CurrentSettings
 from services.speech.speaker import Utterance, UtteranceKind
 

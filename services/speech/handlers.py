@@ -7,7 +7,7 @@ from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobFailed, JobProgressed, JobRequeued
 from domain.messages.speech import ConfigureSpeech, QuerySpeech, RepeatUtterance, SetAnnouncements, Speak, StopSpeaking
 from domain.messages.workers import ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
-from domain.phrases import message
+from domain.words.phrases import say_nothing_to_repeat
 from services.speech.announcer import Announcer
 from services.speech.configuration import Configurator, CurrentSettings
 from services.speech.speaker import Speaker, Utterance
@@ -38,7 +38,7 @@ class SpeechHandlers:
                 self._speaker.stop()
             case RepeatUtterance():
                 language = self._current.settings.language
-                nothing_yet = message("status.nothing_to_repeat", language)
+                nothing_yet = say_nothing_to_repeat(language)
                 self._speaker.repeat(Utterance(nothing_yet, language, correlation_id=request_id))
             case ConfigureSpeech() as wanted:
                 self._configurator.configure(wanted, request_id)

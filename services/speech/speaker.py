@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from domain.errors import NoSoundDevice
 from domain.messages.speech import Language, SpeechFailed, UtteranceFinished, UtteranceStarted
-from domain.phrases import sentences
 from domain.ports import AudioPlayer, Clock, Pcm
+from domain.words.phrases import sentences
 from services.speech.background_executor import BackgroundExecutor
 from services.speech.configuration import CurrentSettings, PublishCallback
 from services.speech.engine_pool import SILENT, EnginePool, Rendering, RenderOptions

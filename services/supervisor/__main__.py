@@ -16,6 +16,7 @@ from adapters.system_clock import SystemClock
 from domain.errors import ConfigurationError
 from domain.files import write_atomically
 from domain.messages.workers import ProcessStateChanged
+from domain.words import mark_message
 from services.runtime import exit_codes, logs
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import SESSION_FILE, Settings, load_settings
@@ -60,7 +61,7 @@ def run(settings: Settings, options: argparse.Namespace, life: Lifecycle) -> int
     with contextlib.ExitStack() as stack:
         lock = FileLock(
             folder / "supervisor.lock",
-            f"Histovox is running already (in {folder}). Use its window, or close it first.",
+            mark_message(f"Histovox is running already (in {folder}). Use its window, or close it first."),
         )
         stack.callback(lock.release)
         write_atomically(folder / SESSION_FILE, f"{settings.session}\n")

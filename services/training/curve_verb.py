@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from domain.errors import BadRecipe, BadTrainingData
 from domain.evaluation_report import LearningCurvePoint
+from domain.words import tr, tr_message
 from services.models.catalogue import ModelCatalogue
 from services.models.metrics import ScoredPatches, bootstrap_intervals
 from services.runtime.exit_codes import OK
@@ -36,7 +37,7 @@ from services.training.recipe import Phase, Recipe, load_recipe
 from services.training.run import Run
 from services.training.run_folder import RECIPE, RunFolder
 from services.training.splits import at_random
-from services.training.train_verb import TrainingData, read_material, require_shareable, training_setup
+from services.training.train_verb import TrainingData, read_training_data, require_shareable, training_setup
 
 RANDOM_SHARE = 0.1
 #: A small share gets more epochs: with fewer steps a network has not even left its starting weights.
@@ -50,13 +51,13 @@ def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """The verb. Each share is a run in a folder of its own, so that a kill costs one share at most."""
     recipe = load_recipe(options.recipe, flags_of(options))
     shares = _shares(options.shares)
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_shareable(recipe, fabric)
     with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
         networks.require_teachers(recipe, adapters.catalogue)
         networks.build(recipe, adapters)  # a recipe that cannot be followed is better known before the data are read
-        material = read_material(options, recipe, progress, adapters)
-        split = material.split
+        data = read_training_data(options, recipe, progress, adapters)
+        split = data.split
         _require_new_weights(recipe, split.training, adapters.catalogue)
         random_test, pool = _kept_aside(split.training, recipe.seed)
         tests = ((split.held_out, split.protocol), (random_test, RANDOM))
@@ -65,11 +66,11 @@ def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
             patches = PatchSubset(split.training, pool[: max(2, round(share * len(pool)))])
             folder = RunFolder(options.out / f"{share.numerator}-of-{share.denominator}")
             stretched = _stretched(recipe, len(patches))
-            made_of = {"recipe": stretched.model_dump(mode="json"), "data": material.digest, "patches": len(patches)}
+            made_of = {"recipe": stretched.model_dump(mode="json"), "data": data.digest, "patches": len(patches)}
             fabric.barrier()  # or a process might see the next share's point before another has begun with it
             points = _measured(folder, made_of)
             if points is None:
-                run = _trained(stretched, patches, material, folder, fabric, progress, options, adapters)
+                run = _trained(stretched, patches, data, folder, fabric, progress, options, adapters)
                 if fabric.is_global_zero:
                     points = [
                         _point(predict(run, test, fabric, recipe, adapters.networks), test, len(patches), protocol)
@@ -123,7 +124,7 @@ def _measured(folder: RunFolder, made_of: dict[str, Any]) -> list[dict[str, Any]
 def _trained(
     recipe: Recipe,
     patches: LabelledPatches,
-    material: TrainingData,
+    data: TrainingData,
     folder: RunFolder,
     fabric: Fabric,
     progress: TrainingProgress,
@@ -131,14 +132,12 @@ def _trained(
     adapters: TrainingAdapters,
 ) -> nn.Module:
     network, _ = networks.build(recipe, adapters)
-    run = Run(network.to(fabric.device), recipe, len(patches), material.digest)
+    run = Run(network.to(fabric.device), recipe, len(patches), data.digest)
     if not run.restore(folder) and fabric.is_global_zero:
         folder.make()
         folder.write_json(RECIPE, recipe.model_dump(mode="json"))
-    progress.say(f"{len(patches):,} patches, {recipe.epochs} epochs")
-    return train(run, training_setup(options, run, patches, material, folder, fabric, progress, adapters)).to(
-        fabric.device
-    )
+    progress.say(tr("{patches:,} patches, {epochs} epochs", patches=len(patches), epochs=recipe.epochs))
+    return train(run, training_setup(options, run, patches, data, folder, fabric, progress, adapters)).to(fabric.device)
 
 
 def _stretched(recipe: Recipe, patches: int) -> Recipe:
@@ -167,8 +166,17 @@ def _point(margins: Tensor, test: LabelledPatches, n_patches: int, protocol: str
 def _tell(points: list[dict[str, Any]], progress: TrainingProgress) -> None:
     for point in points:
         progress.say(
-            f"  {point['n_patches']:>7,} patches: AUC {point['auc']:.4f} ({point['auc_low']:.4f}–"
-            f"{point['auc_high']:.4f}), accuracy {point['accuracy']:.3f} on {point['n_test']:,} ({point['protocol']})"
+            tr(
+                "  {patches:>7,} patches: AUC {auc:.4f} ({low:.4f}–{high:.4f}), accuracy {accuracy:.3f} on {tested:,} "
+                "({protocol})",
+                patches=point["n_patches"],
+                auc=point["auc"],
+                low=point["auc_low"],
+                high=point["auc_high"],
+                accuracy=point["accuracy"],
+                tested=point["n_test"],
+                protocol=tr_message(point["protocol"]),
+            )
         )
 
 
@@ -192,7 +200,10 @@ def _conclude(
     else:
         result["law"] = curve.model_dump(mode="json", exclude={"points"})
         folder.write(
-            "learning_curve.png", reports.draw_learning_curve(curve, f"{recipe.architecture}: AUC by training size")
+            "learning_curve.png",
+            reports.draw_learning_curve(
+                curve, tr("{architecture}: AUC by training size", architecture=recipe.architecture)
+            ),
         )
         progress.say(curve.sentence())
     folder.write_json("learning_curve.json", result)

@@ -1,4 +1,4 @@
-"""What is said of a model: measured on patches that chose nothing about it, with the protocol beside every number."""
+"""Evaluation of a model on patches that chose nothing about it; the report states its protocol with the figures."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from domain.evaluation_report import (
     UncalibratedFigures,
 )
 from domain.verdict import OperatingPoint
+from domain.words import mark_message
 from services.models.metrics import ScoredPatches, bootstrap_intervals
 from services.models.packaging import FittedOperatingPoint
 from services.training.calibration import (
@@ -58,7 +59,7 @@ def fit_operating_point(
     """
     half = _half(ids)
     point = choose_operating_point(margins[half], labels[half], sensitivity)
-    how = (
+    how = mark_message(
         f"on {int(half.sum()):,} held-out patches (chosen by id, none of them reported on): temperature and bias by "
         f"least negative log-likelihood; threshold for a sensitivity of {sensitivity:g}; the uncertain band from a "
         f"sensitivity of {1 - (1 - sensitivity) * 0.4:g} to a specificity of 0.95"
@@ -126,8 +127,10 @@ def evaluate(
         model=evaluated.model,
         sha256=evaluated.sha256,
         at_half=_at_half(raw),
-        intervals=_rounded(bootstrap_intervals(scored, resampled, draws, seed))
-        | _half_intervals(raw, resampled, draws, seed),
+        intervals=_rounded(
+            bootstrap_intervals(scored, resampled, draws, seed)
+            | _of_half(bootstrap_intervals(raw, resampled, draws, seed))
+        ),
         interval_method=interval_method(slides, draws),
         classes=classes,
         cells=_cells(scored),
@@ -169,8 +172,7 @@ def _at_half(raw: ScoredPatches) -> UncalibratedFigures:
     return UncalibratedFigures(**{name: _defined(measures[name]) for name in AT_HALF})
 
 
-def _half_intervals(raw: ScoredPatches, groups: Sequence[str] | None, draws: int, seed: int) -> dict[str, Interval]:
-    found = bootstrap_intervals(raw, groups, draws, seed)
+def _of_half(found: Mapping[str, Interval]) -> dict[str, Interval]:
     return {f"at_half.{name}": found[name] for name in AT_HALF if name in found}
 
 
@@ -194,13 +196,12 @@ def _all(margins: Tensor, labels: Tensor, groups: Sequence[str] | None, draws: i
     groups = groups if groups is not None and len(set(groups)) > 1 else None
     found = bootstrap_intervals(raw, groups, draws, seed)
     ranking = {name: found[name] for name in RANKING if name in found}
-    at_half = {f"at_half.{name}": found[name] for name in AT_HALF if name in found}
     return AllPatchesFigures(
         n=len(raw),
         auc=_defined(measures["auc"]),
         average_precision=_defined(measures["average_precision"]),
         at_half=_at_half(raw),
-        intervals=_rounded(ranking | at_half),
+        intervals=_rounded(ranking | _of_half(found)),
     )
 
 

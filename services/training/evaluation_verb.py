@@ -14,6 +14,7 @@ import torch
 
 from domain.datasets import Dataset
 from domain.errors import BadTrainingData
+from domain.words import mark_message, tr, tr_message
 from services.models.packaging import require_patch_size
 from services.runtime.exit_codes import OK
 from services.training import networks
@@ -46,7 +47,7 @@ class EvaluationPatches:
 
 def run_evaluate(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """``evaluate``. Raises HistovoxError for all that a person can mend."""
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_one_process(fabric, "evaluate")
     with TrainingProgress() as progress:
         package = adapters.catalogue.load(options.model)
@@ -61,7 +62,7 @@ def run_evaluate(options: argparse.Namespace, adapters: TrainingAdapters) -> int
         else:
             score = networks.score_package(package, fabric, adapters.networks)
         views: Views = 8 if options.tta else 1
-        margins = score_all(score, given.patches, views=views, on_progress=progress.counting("patches scored"))
+        margins = score_all(score, given.patches, views=views, on_progress=progress.counting(tr("patches scored")))
         report = evaluate(
             margins,
             given.patches.labels,
@@ -90,7 +91,9 @@ def run_evaluate(options: argparse.Namespace, adapters: TrainingAdapters) -> int
         progress.say(report.protocol)
         for line in report.headline():
             progress.say(line)
-        progress.say(f"{folder.path / 'metrics.json'} and {folder.path / 'report.html'} say the rest.")
+        progress.say(
+            tr("{path} and {path2} say the rest.", path=folder.path / "metrics.json", path2=folder.path / "report.html")
+        )
     if options.json:
         sys.stdout.write(report.json_text())
     return OK
@@ -98,7 +101,7 @@ def run_evaluate(options: argparse.Namespace, adapters: TrainingAdapters) -> int
 
 def run_calibrate(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """``calibrate``. Raises HistovoxError for all that a person can mend."""
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_one_process(fabric, "calibrate")
     if options.name:
         networks.require_free_name(options.name, adapters.catalogue)
@@ -116,7 +119,13 @@ def run_calibrate(options: argparse.Namespace, adapters: TrainingAdapters) -> in
             on_status=progress.say,
             on_progress=progress.counting_shifts(),
         )
-        progress.say(f"{where} now reads its scores as fitted {measured.fitted.protocol}.")
+        progress.say(
+            tr(
+                "{where} now reads its scores as fitted {protocol}.",
+                where=where,
+                protocol=tr_message(measured.fitted.protocol),
+            )
+        )
         for line in measured.report.headline():
             progress.say(line)
     return OK
@@ -147,7 +156,9 @@ def given_patches(
 def _unseen(patches: LabelledPatches, name: str, origin: TrainingOrigin) -> tuple[LabelledPatches, str]:
     """The patches that did not train the model, as far as its card tells, and how to call them."""
     if origin.is_of(patches):
-        return patches, f"{name}: the very patches that the model was trained on, so the figures are too good"
+        return patches, mark_message(
+            f"{name}: the very patches that the model was trained on, so the figures are too good"
+        )
     made = origin.split_of(patches)
     return (made.held_out, f"{name}: {made.protocol}") if made else (patches, name)
 

@@ -14,7 +14,7 @@ from domain.errors import BadRecipe
 
 
 @dataclass(frozen=True)
-class Hardware:
+class HardwareOptions:
     """How to run; none of it is part of the recipe, all of it is noted beside the results."""
 
     device: str = "auto"
@@ -27,17 +27,17 @@ class Hardware:
     """Threads that read and augment ahead."""
 
 
-def hardware_of(options: argparse.Namespace) -> Hardware:
+def hardware_of(options: argparse.Namespace) -> HardwareOptions:
     """The hardware options."""
-    return Hardware(options.device, options.precision, options.threads, options.workers)
+    return HardwareOptions(options.device, options.precision, options.threads, options.workers)
 
 
-def make_fabric(hardware: Hardware) -> Fabric:
-    """The Fabric of this process; under ``torchrun`` it joins the others.
+def make_fabric(hardware: HardwareOptions, cores: int) -> Fabric:
+    """The Fabric of this process; under ``torchrun`` it joins the others, which share ``cores``.
 
     Raises: BadRecipe for a device or precision that is not to be had here.
     """
-    # It says much that only a developer can use.
+    # Its messages are for developers.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     device = hardware.device if hardware.device != "auto" else _best_device()
@@ -55,7 +55,7 @@ def make_fabric(hardware: Hardware) -> Fabric:
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
     elif world > 1 and device == "cpu":
-        torch.set_num_threads(max(1, len(_cores()) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+        torch.set_num_threads(max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     fabric.launch()
     return fabric
 
@@ -66,8 +66,8 @@ def require_one_process(fabric: Fabric, verb: str) -> None:
         raise BadRecipe(f"{verb} works in one process: start it without torchrun.")
 
 
-def part(fabric: Fabric) -> None:
-    """The end of working together: each process goes its own way.
+def leave_process_group(fabric: Fabric) -> None:
+    """Leave the process group: from here on each process works alone.
 
     What the first one does alone afterwards may take longer than the others would wait for it at a barrier.
     """
@@ -105,7 +105,3 @@ def _cpu_flags() -> str:
             return next((line for line in file if line.startswith("flags")), "")
     except OSError:
         return ""
-
-
-def _cores() -> set[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))

@@ -1,4 +1,4 @@
-"""How the error falls as the data grows, and what that says of more data than is at hand.
+"""Learning curves: how the error falls with the number of training patches, and what more of them would bring.
 
 An inverse power law, error(n) = a + b·n^−c, is what learning curves of classifiers follow between a few and very many
 examples (Cortes et al. 1993; Figueroa et al., Predicting sample size required for classification performance, 2012).

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domain.errors import BadTrainingData, TrainingDiverged
+from domain.words import mark_message
 from services.models.metrics import area_under_roc
-from services.training.batches import Share, epoch_batches
+from services.training.batches import ProcessShare, epoch_batches
 from services.training.normalise import shown
 from services.training.patches import LabelledPatches
 from services.training.ports import ReportWriter, TrainingNetworks
@@ -49,11 +50,11 @@ class TrainingSetup:
     """Chooses the epoch that is kept and says when to stop; nothing that is reported rests on it."""
     progress: RunProgress
     teacher_probabilities: Tensor | None = None
-    """What the recipe's teachers say of each training patch, (N,) probabilities of tumour."""
+    """The teachers' probability of tumour for each training patch, (N,)."""
     workers: int = 1
     checkpoint_seconds: float = 120.0
-    look_every: int = 20
-    """Steps between looks at the loss: each makes a GPU wait."""
+    report_every: int = 20
+    """Steps between reports of the loss: each makes a GPU wait."""
 
 
 def train(run: Run, setup: TrainingSetup) -> nn.Module:
@@ -80,7 +81,7 @@ def train_one_epoch(run: Run, wrapped: nn.Module, setup: TrainingSetup) -> None:
         recipe,
         run.epoch,
         first_step=run.step,
-        share=Share(fabric.global_rank, fabric.world_size),
+        share=ProcessShare(fabric.global_rank, fabric.world_size),
         workers=setup.workers,
     )
     wrapped.train()
@@ -89,9 +90,9 @@ def train_one_epoch(run: Run, wrapped: nn.Module, setup: TrainingSetup) -> None:
     for batch in batches:
         unseen.append(train_one_step(run, wrapped, batch.pixels, targets[batch.places], setup))
         run.step += 1
-        if run.step % setup.look_every == 0 or run.step == run.steps_per_epoch:
+        if run.step % setup.report_every == 0 or run.step == run.steps_per_epoch:
             now = time.monotonic()
-            speed = _look(run, unseen, now - began, setup)
+            speed = _report_loss(run, unseen, now - began, setup)
             began = now
             setup.progress.step(run, run.sums["loss"] / run.sums["patches"], speed)
             if now - saved > setup.checkpoint_seconds and fabric.is_global_zero:
@@ -101,7 +102,7 @@ def train_one_epoch(run: Run, wrapped: nn.Module, setup: TrainingSetup) -> None:
 
 
 def soft_targets(labels: Tensor, teacher_probabilities: Tensor | None, recipe: Recipe) -> Tensor:
-    """What the network is asked to say of each patch, (N,) in 0..1: the label, smoothed, and what teachers say of it.
+    """Training targets (N,) in 0..1: the labels, smoothed, mixed with the teachers' probabilities.
 
     Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015, with the teachers' answers taken once.
     """
@@ -163,8 +164,8 @@ def _mixed(inputs: Tensor, targets: Tensor, recipe: Recipe) -> tuple[Tensor, Ten
     return share * inputs + (1 - share) * inputs[other], share * targets + (1 - share) * targets[other]
 
 
-def _look(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, setup: TrainingSetup) -> float:
-    """Add up what the device has done since the last look; patches a second over all processes."""
+def _report_loss(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, setup: TrainingSetup) -> float:
+    """Add up the losses since the last report; returns patches a second over all processes."""
     loss, right, patches = over_all(
         [
             sum(float(loss) * count for loss, _, count in unseen),
@@ -174,7 +175,7 @@ def _look(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, se
         setup.fabric,
     )
     if not math.isfinite(loss):
-        raise _diverged(run, f"The loss became {loss}")
+        raise _diverged(run, mark_message(f"The loss became {loss}"))
     run.sums["loss"] += loss
     run.sums["right"] += right
     run.sums["patches"] += patches
@@ -200,9 +201,9 @@ def _diverged(run: Run, what: str) -> TrainingDiverged:
 
 
 def _require_numbers(run: Run, network: nn.Module) -> None:
-    """A finite loss does not tell of the update that came after it."""
+    """Raises TrainingDiverged. A finite loss does not show that the update after it was finite."""
     if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
-        raise _diverged(run, "Weights became no numbers")
+        raise _diverged(run, mark_message("Weights became no numbers"))
 
 
 def _end_of_epoch(run: Run, setup: TrainingSetup) -> None:
@@ -232,7 +233,7 @@ def _end_of_epoch(run: Run, setup: TrainingSetup) -> None:
 
 
 def _tuning_margins(run: Run, setup: TrainingSetup) -> Tensor:
-    """Asked of the first process and told to all: they must agree on which epoch is best, and on when to stop.
+    """Computed by the first process and sent to all: they must agree on which epoch is best, and on when to stop.
 
     Each would answer otherwise, since running means of normalisation are each process's own.
     """

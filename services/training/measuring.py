@@ -12,6 +12,7 @@ from domain.errors import BadTrainingData
 from domain.evaluation_report import EvaluationReport, ShiftedFigures
 from domain.model_package import Evaluation, PackageConfig
 from domain.ports import NamedProgressCallback, ProgressCallback, StatusCallback
+from domain.words import tr
 from services.models.packaging import FittedOperatingPoint
 from services.training.evaluation import EvaluatedModel, evaluate, fit_operating_point, reported
 from services.training.patches import LabelledPatches, PatchSubset
@@ -33,11 +34,11 @@ class EvaluationProtocol:
     source: str
     """One line, as "PCam validation patches, slides not seen in training"."""
     sensitivity: float
-    """That the operating threshold is chosen for."""
+    """The sensitivity that the operating threshold is chosen for."""
     shifted: int = 1000
     """Of the reporting half, so many patches are measured in each shifted copy."""
     sides: Views = 8
-    """From how many sides the reporting half is looked at for the averaged figures; 1 leaves them out."""
+    """Views (symmetries) that the averaged figures average over; 1 leaves these figures out."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,17 @@ def measure(
     Raises: BadTrainingData when a half lacks a class.
     """
     score = networks.score_with(network, config, positive, fabric or precise_fabric())
-    on_status(f"measuring on {len(held_out):,} held-out patches, in float32")
-    margins = score_all(score, held_out, on_progress=_named(on_progress, "one view"))
+    on_status(tr("measuring on {held_out:,} held-out patches, in float32", held_out=len(held_out)))
+    margins = score_all(score, held_out, on_progress=_named(on_progress, tr("one view")))
     labels, ids, groups = held_out.labels, held_out.ids, held_out.groups
     fitted = fit_operating_point(margins, labels, ids, protocol.sensitivity)
     about = EvaluatedModel(model=model, source=protocol.source)
     report = evaluate(margins, labels, ids, groups, fitted.point, fitted.digest, evaluated=about)
     kept = PatchSubset(held_out, torch.nonzero(reported(ids, fitted.digest)).flatten().tolist())
-    on_status("and from eight sides, and on re-compressed, restained and rescaled copies")
+    on_status(tr("and from eight sides, and on re-compressed, restained and rescaled copies"))
     views = None
     if protocol.sides > 1:
-        averaged = score_all(score, kept, protocol.sides, on_progress=_named(on_progress, "all views"))
+        averaged = score_all(score, kept, protocol.sides, on_progress=_named(on_progress, tr("all views")))
         views = evaluate(averaged, kept.labels, kept.ids, kept.groups, fitted.point, fitted.digest)
     shifts = robustness(score, kept, fitted.point, limit=protocol.shifted, on_progress=on_progress)
     evaluation = card_evaluation(report, protocol.source, views=views, shifts=shifts)

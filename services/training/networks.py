@@ -1,4 +1,4 @@
-"""The network that a recipe asks for, where its weights come from, and what its teachers answer."""
+"""The network of a recipe, its starting weights, and the probabilities of its teachers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def build(recipe: Recipe, adapters: TrainingAdapters) -> tuple[nn.Module, str]:
 
 
 def origin_of(start: str, catalogue: ModelCatalogue) -> TrainingOrigin:
-    """What trained the package or run that a recipe starts from; an empty one where there is none, or no telling.
+    """What trained the package or run that a recipe starts from; empty where there is none, or it is unknown.
 
     Raises: BadModelPackage.
     """
@@ -118,7 +118,7 @@ def teacher_probabilities(
     adapters: TrainingAdapters,
     on_progress: ProgressCallback | None = None,
 ) -> Tensor | None:
-    """What the recipe's teachers say of each patch, (N,), each teacher's own calibration applied.
+    """The teachers' probability of tumour for each patch, (N,), each teacher's own calibration applied.
 
     The mean over teachers of the margins over four views. None where the recipe has no teacher.
 

@@ -29,7 +29,7 @@ APPEARANCE_PATCHES = 8000
 APPEARANCE_BYTES = 512 * 1024**2
 #: With fewer of either there is no package.
 LEAST_PATCHES = 50
-#: Of so few, each is looked at before the training: blank glass teaches nothing of what tissue looks like.
+#: Of so few, all are checked for tissue before the training: blank glass does not show what tissue looks like.
 FEW_PATCHES = 500
 
 

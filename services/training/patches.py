@@ -1,4 +1,4 @@
-"""What training and evaluation ask of labelled patches, whatever they are stored in: the same as tensors."""
+"""Labelled patches as tensors, whatever they are stored in."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LabelledPatches(Protocol):
 
     @property
     def groups(self) -> tuple[str, ...] | None:
-        """The slide or patient of each patch, or None where nobody knows it."""
+        """The slide or patient of each patch, or None where it is unknown."""
 
     @property
     def patch_px(self) -> int:

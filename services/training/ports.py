@@ -1,4 +1,4 @@
-"""What training asks of the adapters."""
+"""The ports of training: what its adapters must do."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class TrainingNetworks(PackageNetworks, Protocol):
         ...
 
     def score_as_served(self, package: LoadedPackage) -> Score:
-        """The same as a worker on this machine answers."""
+        """The same, computed as a worker on this machine computes it."""
         ...
 
 
 class ReportWriter(Protocol):
-    """Writes what was found for a person to look at."""
+    """Writes reports and draws curves."""
 
     def html_report(self, content: ReportContent) -> str:
         """An evaluation as one HTML page."""
@@ -81,3 +81,5 @@ class TrainingAdapters:
     catalogue: ModelCatalogue
     networks: TrainingNetworks
     reports: ReportWriter
+    usable_cores: int
+    """Of this machine, or of the share of it that this process may use."""

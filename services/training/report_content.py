@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from domain.evaluation_report import (
     EvaluationCurves,
     EvaluationReport,
+    MisclassifiedPatch,
     ReliabilityBin,
     ReportContent,
     ShiftedFigures,
-    WrongAnswer,
 )
 from domain.verdict import OperatingPoint
 from services.models.metrics import ScoredPatches, wilson_interval
@@ -91,7 +91,7 @@ def _reliability(scored: ScoredPatches) -> tuple[ReliabilityBin | None, ...]:
 
 def _worst(
     patches: LabelledPatches, kept: Sequence[int], scored: ScoredPatches, wrong: ArrayLike, *, highest_first: bool
-) -> list[WrongAnswer]:
+) -> list[MisclassifiedPatch]:
     """The most confident errors of one kind, the worst first."""
     places = sorted(
         np.flatnonzero(wrong).tolist(), key=lambda place: scored.probabilities[place], reverse=highest_first
@@ -100,7 +100,7 @@ def _worst(
         return []
     pixels = np.asarray(patches.read([kept[place] for place in places])).transpose(0, 2, 3, 1)
     return [
-        WrongAnswer(
+        MisclassifiedPatch(
             identifier=patches.ids[kept[place]],
             group=patches.groups[kept[place]] if patches.groups is not None else None,
             probability=float(scored.probabilities[place]),

@@ -1,4 +1,4 @@
-"""A run's folder: everything about one run, and nothing of another.
+"""The folder of one run.
 
 ``recipe.json`` and ``data.json`` say what was trained on what, ``history.csv`` and ``curves.png`` how it went,
 ``checkpoint.pt`` lets it go on, ``best.pt`` holds the weights that will be kept, ``metrics.json`` and ``report.html``
@@ -67,7 +67,7 @@ class RunFolder:
         return state
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a document for people and programs."""
+        """Write a JSON document."""
         self.write(name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:

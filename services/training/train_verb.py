@@ -15,11 +15,12 @@ from torch import nn
 from domain.datasets import DataReport
 from domain.errors import BadRecipe
 from domain.model_package import TrainingFacts
+from domain.words import tr, tr_message
 from services.models.catalogue import ModelCatalogue
 from services.runtime.exit_codes import OK
 from services.training import networks
 from services.training.calibration import calibration_ids_digest, in_calibration_half
-from services.training.hardware import describe, hardware_of, make_fabric, part
+from services.training.hardware import describe, hardware_of, leave_process_group, make_fabric
 from services.training.loop import TrainingSetup, train
 from services.training.measuring import EvaluationProtocol
 from services.training.packaging import package_trained, require_enough
@@ -32,7 +33,7 @@ from services.training.recipe import Recipe, load_recipe
 from services.training.report_content import report_content, write_report
 from services.training.run import Run
 from services.training.run_folder import DATA, PACKAGE, RECIPE, RunFolder
-from services.training.splits import Split, given
+from services.training.splits import Split, split_of_folder
 
 
 @dataclass(frozen=True)
@@ -56,34 +57,34 @@ def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     folder = RunFolder(options.out or Path("runs") / name)
     if not options.no_package:
         networks.require_free_name(name, adapters.catalogue, replace=options.replace, run=folder.path)
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_shareable(recipe, fabric)
     with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
         # Before the data, which may take minutes to read: most mistakes are in what was typed.
         networks.require_teachers(recipe, adapters.catalogue)
         network, started_from = networks.build(recipe, adapters)
         chose_before = networks.origin_of(recipe.start, adapters.catalogue).chose
-        material = read_material(options, recipe, progress, adapters)
+        data = read_training_data(options, recipe, progress, adapters)
         if not options.no_package:
-            require_enough(material.split.training, material.split.held_out, adapters.networks)
-        run = Run(network.to(fabric.device), recipe, len(material.split.training), material.digest)
+            require_enough(data.split.training, data.split.held_out, adapters.networks)
+        run = Run(network.to(fabric.device), recipe, len(data.split.training), data.digest)
         if run.restore(folder):
-            progress.say(f"going on after epoch {run.epoch}, step {run.step}")
+            progress.say(tr("going on after epoch {epoch}, step {step}", epoch=run.epoch, step=run.step))
         elif fabric.is_global_zero:
-            begin(folder, recipe, material, chose_before, fabric, progress)
-        setup = training_setup(options, run, material.split.training, material, folder, fabric, progress, adapters)
+            begin(folder, recipe, data, chose_before, fabric, progress)
+        setup = training_setup(options, run, data.split.training, data, folder, fabric, progress, adapters)
         kept = train(run, setup)
-        part(fabric)
+        leave_process_group(fabric)
         if fabric.is_global_zero and not options.no_package:
             facts = TrainingFacts(
                 data=options.data_name or options.data.resolve().name,
                 recipe=recipe.model_dump(mode="json") | {"trained_on": describe(fabric)},
-                patches=len(material.split.training),
+                patches=len(data.split.training),
                 epochs=run.best_epoch if recipe.select == "best" else run.epoch,
                 started_from=started_from,
-                digest=material.digest,
+                digest=data.digest,
             )
-            package_it(kept, options, recipe, material, folder, facts, chose_before, name, progress, adapters)
+            package_run(kept, options, recipe, data, folder, facts, chose_before, name, progress, adapters)
     return OK
 
 
@@ -100,15 +101,15 @@ def training_setup(
     options: argparse.Namespace,
     run: Run,
     training: LabelledPatches,
-    material: TrainingData,
+    data: TrainingData,
     folder: RunFolder,
     fabric: Fabric,
     progress: TrainingProgress,
     adapters: TrainingAdapters,
 ) -> TrainingSetup:
-    """What the run needs; its teachers are asked here, before the first step."""
+    """What the run needs; its teachers score the patches here, before the first step."""
     finished = run.finished or run.epoch >= run.recipe.epochs
-    counting = progress.counting("patches taught")
+    counting = progress.counting(tr("patches taught"))
     taught = None if finished else networks.teacher_probabilities(run.recipe, training, fabric, adapters, counting)
     return TrainingSetup(
         fabric=fabric,
@@ -116,7 +117,7 @@ def training_setup(
         reports=adapters.reports,
         folder=folder,
         training=training,
-        tuning=halves(material.split.held_out)[0][0],
+        tuning=halves(data.split.held_out)[0][0],
         progress=progress,
         teacher_probabilities=taught,
         workers=options.workers,
@@ -124,11 +125,11 @@ def training_setup(
     )
 
 
-def package_it(
+def package_run(
     kept: nn.Module,
     options: argparse.Namespace,
     recipe: Recipe,
-    material: TrainingData,
+    data: TrainingData,
     folder: RunFolder,
     facts: TrainingFacts,
     chose_before: tuple[str, ...],
@@ -137,7 +138,7 @@ def package_it(
     adapters: TrainingAdapters,
 ) -> None:
     """Measure the weights that were kept, write the package, and the report beside the run."""
-    split = material.split
+    split = data.split
     where = adapters.catalogue.models_dir / name
     folder.write_json(PACKAGE, {"package": name})
     measured = package_trained(
@@ -161,27 +162,34 @@ def package_it(
     write_report(folder, content, adapters.reports)
     for line in measured.report.headline():
         progress.say(line)
-    progress.say(f"The package is {where}. Use it: histovox classify --model {name} IMAGE")
+    progress.say(tr("The package is {where}. Use it: histovox classify --model {name} IMAGE", where=where, name=name))
 
 
-def read_material(
+def read_training_data(
     options: argparse.Namespace, recipe: Recipe, progress: TrainingProgress, adapters: TrainingAdapters
 ) -> TrainingData:
     """The data, split into training and held-out patches; what was left out is said. Raises BadTrainingData."""
     splits = adapters.datasets.splits(options.data)
-    training, found = opened(options, "train", progress, adapters)
+    training, found = open_for_training(options, "train", progress, adapters)
     require_both_classes(training, "training")
     reports = {"train": found.as_json()}
     if "valid" in splits:
-        held_out, found = opened(options, "valid", progress, adapters)
+        held_out, found = open_for_training(options, "valid", progress, adapters)
         reports["valid"] = found.as_json()
-        chosen = given(training, held_out, groups=recipe.groups)
+        chosen = split_of_folder(training, held_out, groups=recipe.groups)
     else:
         chosen = parted(training, recipe)
         require_unseen(recipe, training, chosen, adapters.catalogue)
     for half, what in halves(chosen.held_out):
         require_both_classes(half, what)
-    progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
+    progress.say(
+        tr(
+            "{training:,} training and {held_out:,} held-out patches: {protocol}",
+            training=len(chosen.training),
+            held_out=len(chosen.held_out),
+            protocol=tr_message(chosen.protocol),
+        )
+    )
     return TrainingData(chosen, reports)
 
 
@@ -206,10 +214,10 @@ def require_unseen(recipe: Recipe, patches: LabelledPatches, chosen: Split, cata
             )
 
 
-def opened(
+def open_for_training(
     options: argparse.Namespace, name: str, progress: TrainingProgress, adapters: TrainingAdapters
 ) -> tuple[LabelledPatches, DataReport]:
-    """One split of ``--data``; its findings are said."""
+    """One split of ``--data``; what reading it found is printed."""
     found = adapters.datasets.open_split(options.data, name, positive=options.positive, progress=progress.reading)
     for line in found.report.lines():
         progress.say(f"{name}: {line}")
@@ -221,13 +229,13 @@ def halves(held_out: LabelledPatches) -> tuple[tuple[LabelledPatches, str], tupl
     may_choose = [in_calibration_half(name) for name in held_out.ids]
     tuning = PatchSubset(held_out, [place for place, chooses in enumerate(may_choose) if chooses])
     reporting = PatchSubset(held_out, [place for place, chooses in enumerate(may_choose) if not chooses])
-    return (tuning, "held-out (the half that chooses)"), (reporting, "held-out (the half that reports)")
+    return (tuning, tr("held-out (the half that chooses)")), (reporting, tr("held-out (the half that reports)"))
 
 
 def begin(
     folder: RunFolder,
     recipe: Recipe,
-    material: TrainingData,
+    data: TrainingData,
     chose_before: tuple[str, ...],
     fabric: Fabric,
     progress: TrainingProgress,
@@ -235,9 +243,16 @@ def begin(
     """Write down what is about to happen. Raises RunNotSaved."""
     folder.make()
     folder.write_json(RECIPE, recipe.model_dump(mode="json"))
-    chose = [calibration_ids_digest(material.split.held_out.ids), *chose_before]
-    found = {"protocol": material.split.protocol, "read": material.reports}
-    folder.write_json(DATA, found | {"digest": material.digest, "chose": list(dict.fromkeys(chose))})
+    chose = [calibration_ids_digest(data.split.held_out.ids), *chose_before]
+    found = {"protocol": data.split.protocol, "read": data.reports}
+    folder.write_json(DATA, found | {"digest": data.digest, "chose": list(dict.fromkeys(chose))})
     command = " ".join(sys.argv[1:])
     folder.write_json("run.json", {"command": command, "hardware": describe(fabric), "torch": torch.__version__})
-    progress.say(f"Training {recipe.architecture} on {describe(fabric)} into {folder.path}")
+    progress.say(
+        tr(
+            "Training {architecture} on {fabric} into {path}",
+            architecture=recipe.architecture,
+            fabric=describe(fabric),
+            path=folder.path,
+        )
+    )

@@ -1,4 +1,4 @@
-"""Which function answers which verb."""
+"""The function of each verb."""
 
 from __future__ import annotations
 

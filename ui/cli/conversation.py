@@ -18,6 +18,7 @@ from domain.messages.workers import (
     WorkerStatus,
 )
 from domain.ports import BrokerClient
+from domain.words import tr, tr_message
 from ui.client.job_tracker import BatchAnswer, JobTracker
 
 ASK_EVERY_S = 1.0
@@ -93,7 +94,7 @@ class Conversation:
                 self._batch.cancel()
                 cancelled_at = now
             if cancelled_at is not None and now - cancelled_at > CANCEL_S:
-                self._tell_all(self._batch.abandon("cancelled", "Cancelled before it was classified."))
+                self._tell_all(self._batch.abandon("cancelled", tr("Cancelled before it was classified.")))
             elif cancelled_at is None and (ending := self._hopeless(now)):
                 self._tell_all(self._batch.abandon(ending.code, ending.reason))
                 return ending
@@ -154,16 +155,19 @@ class Conversation:
 
     def _state(self) -> str:
         if self._broker_lost:
-            return "the broker is gone; waiting for its return"
+            return tr("the broker is gone; waiting for its return")
         if self._served or self._batch.finished:
             return ""
         if any(state.state is ProcessState.RESTARTING for state in self._classifiers()):
-            return "the classifier stopped; it is being restarted"
+            return tr("the classifier stopped; it is being restarted")
         if any(status.state == "lost" for status in self._workers):
-            return "the classifier is lost; waiting for its return"
+            return tr("the classifier is lost; waiting for its return")
         if self._classifiers() or not self._workers:
-            return "loading the classifier"
-        return f"waiting for the classifier at {', '.join(status.endpoint for status in self._workers)}"
+            return tr("loading the classifier")
+        return tr(
+            "waiting for the classifier at {endpoints}",
+            endpoints=", ".join(status.endpoint for status in self._workers),
+        )
 
     def _classifiers(self) -> list[ProcessStateChanged]:
         return [state for name, state in self._processes.items() if name.startswith("classifier")]
@@ -171,12 +175,20 @@ class Conversation:
     def _hopeless(self, now: float) -> Ending | None:
         dead = [state for state in self._classifiers() if state.state is ProcessState.DEAD]
         if dead and not self._served:
-            reason = dead[0].reason or "it stopped too often"
-            return Ending("given_up", "classifier_dead", f"The classifier cannot run: {reason}")
+            reason = tr_message(dead[0].reason or "") or tr("it stopped too often")
+            return Ending("given_up", "classifier_dead", tr("The classifier cannot run: {reason}", reason=reason))
         if now - self._served_at <= self._patience_s:
             return None
         if self._broker_lost:
-            return Ending("given_up", "broker_unreachable", f"No broker has answered for {self._patience_s:.0f} s.")
-        where = ", ".join(status.endpoint for status in self._workers) or "any endpoint"
-        reason = f"No classifier has answered at {where} for {self._patience_s:.0f} s. Is one running there?"
+            return Ending(
+                "given_up",
+                "broker_unreachable",
+                tr("No broker has answered for {patience_s:.0f} s.", patience_s=self._patience_s),
+            )
+        where = ", ".join(status.endpoint for status in self._workers) or tr("any endpoint")
+        reason = tr(
+            "No classifier has answered at {where} for {patience_s:.0f} s. Is one running there?",
+            where=where,
+            patience_s=self._patience_s,
+        )
         return Ending("given_up", "no_classifier", reason)

@@ -22,6 +22,7 @@ from domain.messages.speech import (
     UtteranceStarted,
 )
 from domain.ports import BrokerClient
+from domain.words import tr, tr_message
 
 #: A speech worker that was just started needs a moment to be there.
 WORKER_S = 20.0
@@ -53,9 +54,10 @@ class Spoken:
 def in_words(spoken: Spoken) -> str:
     """Whether it was heard, as a sentence."""
     if spoken.audible:
-        return f"Spoken by {spoken.engine}." if spoken.engine else "Spoken."
-    mend = ' "histovox doctor" says how to mend it.' if spoken.outcome == "silent" else ""
-    return f"Not audible: {spoken.reason}{mend}"
+        return tr("Spoken by {engine}.", engine=spoken.engine) if spoken.engine else tr("Spoken.")
+    if spoken.outcome == "silent":
+        return tr('Not audible: {reason} "histovox doctor" says how to mend it.', reason=spoken.reason)
+    return tr("Not audible: {reason}", reason=spoken.reason)
 
 
 class Utterance:
@@ -86,7 +88,7 @@ class Utterance:
             if body.utterance_id == self._id or envelope.header.correlationid == self.request:
                 self.outcome = body.outcome
         elif isinstance(body, SpeechFailed):
-            self.trouble = body.message.split(" (")[0]
+            self.trouble = tr_message(body.message).split(" (")[0]
             self.no_device = body.code == NoSoundDevice.code
 
     def result(self) -> Spoken:
@@ -95,12 +97,12 @@ class Utterance:
         if outcome == "spoken":
             return Spoken(outcome, engine=self.engine)
         if self.no_device or (outcome == "silent" and not self.has_device):
-            return Spoken("silent", self.trouble or "There is no sound device.", self.engine)
+            return Spoken("silent", self.trouble or tr("There is no sound device."), self.engine)
         if outcome == "silent":
-            return Spoken(outcome, "The voice is muted.", self.engine)
+            return Spoken(outcome, tr("The voice is muted."), self.engine)
         if outcome == "stopped":
-            return Spoken(outcome, "It was stopped.", self.engine)
-        return Spoken("failed", self.trouble or "The speech worker did not answer in time.", self.engine)
+            return Spoken(outcome, tr("It was stopped."), self.engine)
+        return Spoken("failed", self.trouble or tr("The speech worker did not answer in time."), self.engine)
 
 
 def say_aloud(
@@ -123,7 +125,7 @@ def say_aloud(
         _listen(client, utterance)
     if utterance.outcome is None and stopped():
         client.send(StopSpeaking())
-        return Spoken("stopped", "It was stopped.", utterance.engine)
+        return Spoken("stopped", tr("It was stopped."), utterance.engine)
     return utterance.result()
 
 
@@ -150,14 +152,14 @@ def _hand_over(
 ) -> str | None:
     """None once a speech worker has the command, else why none took it."""
     deadline = time.monotonic() + worker_s
-    reason = "No speech worker is running."
+    reason = tr("No speech worker is running.")
     while time.monotonic() < deadline and not stopped():
         utterance.request = client.send(speak)
         answer = _answer(client, utterance)
         if isinstance(answer, CommandRelayed):
             return None
         if isinstance(answer, RequestRejected):
-            reason = answer.message
+            reason = tr_message(answer.message)
             if answer.code != "speech_unavailable":
                 return reason
         pause = time.monotonic() + ASK_EVERY_S

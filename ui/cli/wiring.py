@@ -5,12 +5,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from adapters.system_resources import Memory, Processors, memory, processors
 from domain.datasets import DatasetReader
 from domain.messages.speech import Language
 from domain.ports import BrokerClient, Pcm
 from services.models.catalogue import ModelCatalogue
 from services.models.ports import PackageNetworks
 from services.runtime.settings import Settings
+
+__all__ = [
+    "Memory",
+    "Processors",
+    "broker_client",
+    "dataset_reader",
+    "engine_faults",
+    "memory",
+    "model_catalogue",
+    "package_networks",
+    "processors",
+    "render",
+    "wav_bytes",
+]
 
 #: What the speech worker uses until a person says otherwise.
 RATE_WPM = 170

@@ -39,7 +39,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
     import tkinter
 
     from adapters.bus.client import ZmqBrokerClient
-    from domain.phrases import SHORT_DISCLAIMER
+    from domain.words.phrases import SHORT_DISCLAIMER
     from ui.desktop.keys import bind_keys
     from ui.desktop.pump import Pump
     from ui.desktop.window import Window

@@ -10,6 +10,7 @@ from enum import StrEnum
 from domain.messages.imaging import ItemAnswer
 from domain.messages.jobs import HistoryEntry
 from domain.values import ImageResult, ItemFailure, VerdictWord
+from domain.words.verdicts import percent
 from ui.theme import VERDICT_SHORT
 
 
@@ -121,15 +122,6 @@ def row_of(entry: WorklistEntry, now: datetime) -> Row:
         probability=percent(entry.probability) if entry.probability is not None else "",
         fraction=entry.probability,
     )
-
-
-def percent(probability: float) -> str:
-    """A probability without false precision: whole per cent, and never a certain 0 or 100."""
-    if probability < 0.005:
-        return "< 1 %"
-    if probability > 0.995:
-        return "> 99 %"
-    return f"{probability * 100:.0f} %"
 
 
 def when(answered_at: str | None, now: datetime) -> str:

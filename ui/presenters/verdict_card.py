@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from domain.values import ImageResult, ItemFailure, Note, Region, Scale, ScaleSource, Verdict, VerdictWord
-from ui.presenters.entries import EntryState, WorklistEntry, percent
+from domain.words.verdicts import percent
+from ui.presenters.entries import EntryState, WorklistEntry
 from ui.presenters.workers_presenter import short_device
 from ui.theme import VERDICT_WORDS
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from adapters.imaging.synthetic import smoke_patches
 from adapters.models.exchange import formats
-from adapters.models.exchange.formats import NotExported, Runner
+from adapters.models.exchange.formats import ExportedFile, NotExported
 from adapters.models.preprocess import margins_of, prepare
 from adapters.models.smoke import smoke_contradiction
 from domain.errors import BadModelPackage
-from domain.model_package import ExportFormat, LoadedPackage, ModelCard, PackageConfig, Smoke
+from domain.model_package import ExportFormat, LoadedPackage, ModelCard, PackageConfig, SmokeTest
 from domain.verdict import OperatingPoint
 
 
@@ -59,18 +59,18 @@ def write_network(
     write, open_ = formats.TORCHSCRIPT if form == "torchscript" else formats.ONNX
     try:
         write(network, inputs[:2], file)
-        runner = open_(file)
-        _check(runner, inputs, positive, card.smoke)
+        exported = open_(file)
+        _check(exported, inputs, positive, card.smoke)
     except NotExported as error:
         name = package.identity.name
         raise BadModelPackage(f"{name} cannot be exported as {form}: {error}. Nothing was left there.") from error
-    return runner.name
+    return exported.name
 
 
-def _check(runner: Runner, inputs: Tensor, positive: int, smoke: Smoke) -> None:
+def _check(exported: ExportedFile, inputs: Tensor, positive: int, smoke: SmokeTest) -> None:
     """The file answers as the card says, whatever the size of the batch. Raises NotExported."""
     for name, batch in (("", inputs), (" when it is asked about one patch", inputs[-1:])):
-        margins = margins_of(runner.run(batch), positive).tolist()
+        margins = margins_of(exported.run(batch), positive).tolist()
         expected = smoke.model_copy(update={"margins": smoke.margins[-len(margins) :]})
         if fault := smoke_contradiction(margins, expected):
             raise NotExported(f"the file that was written does not answer as the card says{name} ({fault})")

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from adapters.models import registry
-from adapters.models.exchange.tensors import PICKLED, SAFETENSORS, Refused, fit_names, read_tensors
+from adapters.models.exchange.tensors import PICKLED, SAFETENSORS, UnusableWeights, fit_names, read_tensors
 from adapters.models.package import build_network
 from adapters.models.smoke import smoke_contradiction, smoke_margins
 from domain.datasets import tumour_names
@@ -167,7 +167,7 @@ def _network(weights: Path | None, config: PackageConfig | None, found: _FaultsA
         return None
     try:
         state, notes = read_tensors(weights)
-    except Refused as refused:
+    except UnusableWeights as refused:
         found.faults.append(f"{weights.name}: {refused}")
         return None
     found.notes += notes

@@ -12,13 +12,15 @@ from torch import Tensor
 
 from adapters.reports import svg_figures
 from adapters.reports.html_report import html_report
+from domain import words
 from domain.evaluation_report import EvaluationReport, ShiftedFigures
-from domain.phrases import SHORT_DISCLAIMER
 from domain.verdict import OperatingPoint
+from domain.words.phrases import SHORT_DISCLAIMER
 from services.models.metrics import ScoredPatches
 from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.evaluation import EvaluatedModel, evaluate
 from services.training.report_content import evaluation_curves, report_content
+from services.training.robustness import SHIFTS
 from tests.services.training.scored import FewPatches, margins_and_labels, noise
 
 POINT = OperatingPoint(temperature=3.0, calibrated=True, threshold=0.3, band=(0.2, 0.6))
@@ -173,3 +175,17 @@ def test_curves_begin_and_end_where_they_must_and_stay_small_for_many_patches() 
     for drawing in figures.values():
         assert len(drawing) < 20_000
         assert "nan" not in drawing
+
+
+def test_in_chinese_no_english_is_left_but_names() -> None:
+    words.use("zh")
+    report, margins, patches = _evaluated(source="PCam")
+    rows = [
+        ShiftedFigures(name=name, n=50, auc=0.9, accuracy=0.8, sensitivity=0.9, specificity=None) for name in SHIFTS
+    ]
+    html = html_report(report_content(report, margins, patches, title="Lite0", robustness=rows))
+    assert '<html lang="zh">' in html
+    shown = re.sub(r"<style>.*?</style>|<span class=\"id\">.*?</span>|<[^>]*>|&\w+;", "\n", html, flags=re.DOTALL)
+    left = set(re.findall(r"[A-Za-z][A-Za-z-]+", shown))
+    names = {"Histovox", "PCam", "Lite", "AUC", "ROC", "SHA-", "PatchCamelyon", "Brier", "nat", "JPEG"}
+    assert left <= names, left - names

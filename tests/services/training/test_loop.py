@@ -105,7 +105,7 @@ def test_a_run_that_was_killed_at_any_step_goes_on_along_the_same_curve(tmp_path
 
     fragile = Fragile(small_network(), a_recipe(), len(TRAINING), "these")
     with pytest.raises(Killed):
-        train(fragile, a_setup(tmp_path / "killed", checkpoint_seconds=-1, look_every=1))
+        train(fragile, a_setup(tmp_path / "killed", checkpoint_seconds=-1, report_every=1))
     torch.manual_seed(99)  # what another process would have drawn by now
     resumed = a_run(a_recipe())
     assert resumed.restore(RunFolder(tmp_path / "killed"))
@@ -216,7 +216,7 @@ def test_weights_that_a_last_update_spoiled_replace_no_checkpoint(tmp_path: Path
 
     spoiled = Spoiled(small_network(), a_recipe(), len(TRAINING), "these")
     with pytest.raises(TrainingDiverged, match="no numbers"):
-        train(spoiled, a_setup(tmp_path, checkpoint_seconds=-1, look_every=1))
+        train(spoiled, a_setup(tmp_path, checkpoint_seconds=-1, report_every=1))
     before = a_run(a_recipe())
     assert before.restore(RunFolder(tmp_path)) and before.steps_done == spoiled_at
     assert all(bool(values.isfinite().all()) for values in before.network.state_dict().values())
