@@ -27,6 +27,7 @@ TARGET = ROOT / "docs" / "asyncapi.json"
 REQUESTS: dict[str, tuple[str, ...]] = {
     "ClassifyImages": ("ImagesClassified", "JobAccepted", "JobFailed", "JobCancelled", "RequestRejected"),
     "ExplainImage": ("ImageExplained", "JobAccepted", "JobFailed", "JobCancelled", "RequestRejected"),
+    "AwaitJob": ("JobAccepted", "ImagesClassified", "ImageExplained", "JobFailed", "JobCancelled", "RequestRejected"),
     "CancelJob": ("JobCancelled", "RequestRejected"),
     "QueryHistory": ("HistoryListed", "RequestRejected"),
     "ForgetHistory": ("HistoryForgotten", "RequestRejected"),

@@ -15,6 +15,7 @@ Body = (
     | jobs.JobProgressed
     | jobs.JobRequeued
     | jobs.JobFailed
+    | jobs.AwaitJob
     | jobs.CancelJob
     | jobs.JobCancelled
     | jobs.RequestRejected

@@ -65,6 +65,7 @@ EXAMPLES: tuple[Message, ...] = (
     jobs.JobProgressed(done=16, total=64),
     jobs.JobRequeued(attempt=1, reason="The worker stopped."),
     jobs.JobFailed(code="internal_error", message="The worker failed.", fault="ours", retryable=True),
+    jobs.AwaitJob(),
     jobs.CancelJob(),
     jobs.JobCancelled(was_running=True),
     jobs.RequestRejected(code="speech_unavailable", message="No speech worker is there.", fault="ours"),
