@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from domain.messages.envelope import Envelope
-from domain.messages.jobs import ForgetHistory, HistoryForgotten, HistoryListed, QueryHistory
+from domain.messages.jobs import ForgetHistory, HistoryForgotten, HistoryListed, QueryHistory, RequestRejected
 from domain.ports import BrokerClient
 from domain.values import VerdictWord
 from ui.presenters.entries import Row, WorklistEntry, entry_of_history, row_of
-from ui.presenters.outgoing import send
 
 PAGE = 100
-#: A query without an answer for so long is taken for lost, and asked again when there is a reason.
-ANSWER_WITHIN_S = 2.0
 
 
 class HistoryView(Protocol):
@@ -36,10 +32,7 @@ class HistoryPresenter:
         view: HistoryView,
         *,
         now: Callable[[], datetime],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock = clock
-        self._asked_at = clock()
         self._client = client
         self._view = view
         self._now = now
@@ -62,8 +55,7 @@ class HistoryPresenter:
 
     def tick(self) -> None:
         """Called now and then."""
-        lost = self._clock() - self._asked_at > ANSWER_WITHIN_S
-        if self._stale and (self._query is None or lost):
+        if self._stale and self._query is None:
             self.refresh()
 
     def search(self, text: str) -> None:
@@ -85,11 +77,11 @@ class HistoryPresenter:
         """Remove one entry."""
         entry = self.find(key)
         if entry is not None and entry.serial is not None:
-            send(self._client, ForgetHistory(serials=(entry.serial,)))
+            self._client.send(ForgetHistory(serials=(entry.serial,)))
 
     def forget_everything(self) -> None:
         """Remove all. The view has asked for confirmation."""
-        send(self._client, ForgetHistory(everything=True))
+        self._client.send(ForgetHistory(everything=True))
 
     def find(self, key: str) -> WorklistEntry | None:
         """The entry with this key."""
@@ -110,12 +102,9 @@ class HistoryPresenter:
         if isinstance(body, HistoryForgotten):
             self.soon()
             return True
+        if isinstance(body, RequestRejected) and envelope.header.correlationid == self._query:
+            self._query = None
         return False
-
-    def broker_returned(self) -> None:
-        """A query that was under way may be lost: ask again."""
-        self._query = None
-        self.refresh()
 
     def show(self) -> None:
         """Show what is known."""
@@ -124,9 +113,8 @@ class HistoryPresenter:
 
     def _ask(self, before: int | None) -> None:
         self._stale = False
-        self._asked_at = self._clock()
         self._appending = before is not None
-        self._query = send(self._client, QueryHistory(text=self.text, word=self.word, before=before, limit=PAGE))
+        self._query = self._client.send(QueryHistory(text=self.text, word=self.word, before=before, limit=PAGE))
 
     def _listed(self, body: HistoryListed, envelope: Envelope) -> None:
         buffers = iter(envelope.buffers)

@@ -12,7 +12,6 @@ from typing import Literal, Protocol
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import (
-    CancelJob,
     JobAccepted,
     JobCancelled,
     JobFailed,
@@ -30,7 +29,6 @@ from ui.presenters.background import Background
 from ui.presenters.entries import EntryState, WorklistEntry
 from ui.presenters.history_presenter import HistoryPresenter, HistoryView
 from ui.presenters.image_presenter import ImagePresenter, ImageView, Picture
-from ui.presenters.outgoing import send
 from ui.presenters.preferences import Preferences
 from ui.presenters.speech_presenter import SpeechPresenter, SpeechView
 from ui.presenters.verdict_card import CardDisplay, ScaleChoice, card_of
@@ -88,10 +86,10 @@ class MainPresenter:
         self._view = view
         self.preferences = preferences
         self.worklist = Worklist(client, view, now=now, on_answer=self._on_answer, source=source, clock=clock)
-        self.history = HistoryPresenter(client, view, now=now, clock=clock)
+        self.history = HistoryPresenter(client, view, now=now)
         self.image = ImagePresenter(client, background, view, preferences, decode=decode)
         self.speech = SpeechPresenter(client, view)
-        self.workers = WorkersPresenter(client, view, on_return=self._broker_returned, clock=clock)
+        self.workers = WorkersPresenter(client, view, on_connection=self._connected)
         self.tab: Tab = "open"
         self._selected: WorklistEntry | None = None
         self._follow: str | None = None
@@ -243,7 +241,8 @@ class MainPresenter:
 
     def handle(self, envelope: Envelope) -> None:
         """Pass a message to whom it concerns."""
-        self.workers.handle(envelope)
+        if self.workers.handle(envelope) and self.workers.status.speech_engine and not self.speech.display.present:
+            self.speech.ask()
         for presenter in (self.speech.handle, self.history.handle, self.image.handle):
             if presenter(envelope):
                 return
@@ -278,6 +277,12 @@ class MainPresenter:
             self.worklist.orphan_ended(envelope.header.jobid)
             self.history.soon()
         if isinstance(body, RequestRejected) and not mine:
+            self._refused(body)
+
+    def _refused(self, body: RequestRejected) -> None:
+        if body.code == "speech_unavailable" and self.workers.status.is_coming("speech"):
+            self._view.notify("info", "The voice is still starting.")
+        else:
             self._view.notify("failure" if body.fault == "ours" else "warning", body.message)
 
     def _on_answer(self, entry: WorklistEntry) -> None:
@@ -299,18 +304,11 @@ class MainPresenter:
         self.tab = tab
         self._view.show_tab(tab)
 
-    def _broker_returned(self) -> None:
-        """Found, or back after an absence: whatever was open is sent again, whatever is remembered is asked for."""
-        resent = self.worklist.resend()
-        if resent:
-            log.info("the broker is there: %d open jobs were sent again", resent)
-        self.history.broker_returned()
+    def _connected(self) -> None:
+        """A new connection to the broker: events may have been missed. The client itself asks for what is open."""
+        self.history.refresh()
         self.speech.ask()
-        send(self._client, QueryOpenJobs())
-
-    def cancel_job(self, job_id: str) -> None:
-        """Cancel a job that runs since before this window was opened."""
-        send(self._client, CancelJob(), job_id=job_id)
+        self._client.send(QueryOpenJobs())
 
 
 __all__ = ["MainPresenter", "MainView", "Notice", "Scale", "Tab", "local_now"]

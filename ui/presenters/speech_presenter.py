@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from domain.errors import NoSoundDevice
 from domain.messages.envelope import Envelope
+from domain.messages.jobs import RequestRejected
 from domain.messages.speech import (
     ConfigureSpeech,
     QuerySpeech,
@@ -20,7 +21,6 @@ from domain.messages.speech import (
     Voice,
 )
 from domain.ports import BrokerClient
-from ui.presenters.outgoing import send
 
 #: Troubles that last: told once, not at every sentence.
 LASTING = frozenset({NoSoundDevice.code})
@@ -89,20 +89,15 @@ class SpeechPresenter:
     def __init__(self, client: BrokerClient, view: SpeechView) -> None:
         self._client = client
         self._view = view
+        self._query: str | None = None
         self._utterance: str | None = None
         self._told: set[str] = set()
         self.display = SpeechDisplay(present=False)
         self.caption = Caption("", False, False)
 
     def ask(self) -> None:
-        """Ask the worker for its settings."""
-        send(self._client, QuerySpeech())
-
-    def gone(self) -> None:
-        """The speech worker is not there any more."""
-        if self.display.present:
-            self.display = SpeechDisplay(present=False)
-            self._view.show_speech(self.display)
+        """Ask the worker for its settings. One that is still starting tells them of its own accord."""
+        self._query = self._client.send(QuerySpeech())
 
     def handle(self, envelope: Envelope) -> bool:
         """Take an event of the voice; False when it is none."""
@@ -116,6 +111,8 @@ class SpeechPresenter:
                 self._told.discard(NoSoundDevice.code)
         elif isinstance(body, UtteranceStarted):
             self._utterance = body.utterance_id
+            if body.audible and not self.display.has_sound_device:
+                self._device_found()
             self._say(Caption(body.text, speaking=True, audible=body.audible))
         elif isinstance(body, UtteranceFinished):
             if body.utterance_id == self._utterance:
@@ -126,46 +123,53 @@ class SpeechPresenter:
                 self._view.notify("warning", body.message)
             self._told.update({body.code} & LASTING)
         else:
-            return False
+            # That nobody was there to be asked is no news for a person, who asked nothing.
+            asked = self._query is not None and envelope.header.correlationid == self._query
+            return asked and isinstance(body, RequestRejected)
         return True
 
     # --- the person's wishes ----------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Silence now."""
-        send(self._client, StopSpeaking())
+        self._client.send(StopSpeaking())
 
     def repeat(self) -> None:
         """Say the last sentence again."""
-        send(self._client, RepeatUtterance())
+        self._client.send(RepeatUtterance())
 
     def toggle_mute(self) -> None:
         """Mute or unmute."""
-        send(self._client, ConfigureSpeech(muted=not self.display.muted))
+        self._client.send(ConfigureSpeech(muted=not self.display.muted))
 
     def choose_engine(self, engine: str) -> None:
         """Another engine from the next sentence on."""
-        send(self._client, ConfigureSpeech(engine=engine))
+        self._client.send(ConfigureSpeech(engine=engine))
 
     def choose_voice(self, voice: str) -> None:
         """Another voice, by its id."""
-        send(self._client, ConfigureSpeech(voice=voice))
+        self._client.send(ConfigureSpeech(voice=voice))
 
     def set_rate(self, words_a_minute: int) -> None:
         """Faster or slower, 80 … 450 words a minute."""
-        send(self._client, ConfigureSpeech(rate_wpm=min(max(words_a_minute, 80), 450)))
+        self._client.send(ConfigureSpeech(rate_wpm=min(max(words_a_minute, 80), 450)))
 
     def set_volume(self, volume: float) -> None:
         """Louder or softer, 0 … 1."""
-        send(self._client, ConfigureSpeech(volume=min(max(volume, 0.0), 1.0)))
+        self._client.send(ConfigureSpeech(volume=min(max(volume, 0.0), 1.0)))
 
     def choose_language(self, language: Literal["en", "zh"]) -> None:
         """The language of what is said."""
-        send(self._client, ConfigureSpeech(language=language))
+        self._client.send(ConfigureSpeech(language=language))
 
     def announce(self, results: Announcements) -> None:
         """Which results are said without being asked for."""
-        send(self._client, SetAnnouncements(results=results))
+        self._client.send(SetAnnouncements(results=results))
+
+    def _device_found(self) -> None:
+        self._told.discard(NoSoundDevice.code)
+        self.display = replace(self.display, has_sound_device=True)
+        self._view.show_speech(self.display)
 
     def _say(self, caption: Caption) -> None:
         self.caption = caption

@@ -164,10 +164,6 @@ class Worklist:
                 mine = True
         return mine
 
-    def resend(self) -> int:
-        """The broker was away: send every open job again under its own id; returns how many."""
-        return sum(batch.resend_open() for batch in self._batches)
-
     def show_open_jobs(self, jobs: Iterable[OpenJob]) -> None:
         """Jobs of this session that run since before this window was opened."""
         known = {entry.name for entry in self._entries.values() if entry.state is EntryState.WAITING}

@@ -22,6 +22,7 @@ from domain.values import (
     Verdict,
     VerdictWord,
 )
+from tests.fakes.bus import FakeBrokerClient
 from tests.waiting import wait_until
 from ui.client import job_tracker as batching
 from ui.client.intake import PreparedJob
@@ -31,33 +32,18 @@ from ui.client.read_ahead import ReadAhead
 MODEL = ModelIdentity(name="tiny", title="Tiny", fingerprint="f", validation="none")
 
 
-class RecordingClient:
-    """Remembers what was sent; the test answers."""
-
-    session = "test"
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, str, Message, tuple[Buffer, ...]]] = []
+class RecordingClient(FakeBrokerClient):
+    """Its requests are called request-0, request-1, …; the test answers."""
 
     def send(self, body: Message, buffers: Sequence[Buffer] = (), *, job_id: str | None = None) -> str:
-        request = f"request-{len(self.sent)}"
-        self.sent.append((request, job_id or "", body, tuple(buffers)))
-        return request
+        super().send(body, buffers, job_id=job_id)
+        return f"request-{len(self.sent) - 1}"
 
-    def drain(self, limit: int = 10) -> list[Envelope]:
-        return []
+    def jobs(self) -> list[str | None]:
+        return [request.header.jobid for request in self.sent if isinstance(request.body, ClassifyImages)]
 
-    def wait(self, timeout_s: float) -> bool:
-        return False
-
-    def close(self) -> None:
-        pass
-
-    def jobs(self) -> list[str]:
-        return [job for _, job, body, _ in self.sent if isinstance(body, ClassifyImages)]
-
-    def cancelled(self) -> list[str]:
-        return [job for _, job, body, _ in self.sent if isinstance(body, CancelJob)]
+    def cancelled(self) -> list[str | None]:
+        return [request.header.jobid for request in self.sent if isinstance(request.body, CancelJob)]
 
 
 class OwnClock:
@@ -233,18 +219,6 @@ def test_other_peoples_jobs_are_not_counted(client: RecordingClient) -> None:
     batch.feed()
     assert batch.take(answered(job("stranger"))) == []
     assert batch.take(Envelope.of(CancelJob(), source="x", session="test")) == []
-
-
-def test_after_a_lost_broker_open_jobs_are_sent_again_under_their_own_ids(client: RecordingClient) -> None:
-    jobs = [job("a"), job("b")]
-    batch = JobTracker(client, iter(jobs), total=2)
-    batch.feed()
-    batch.take(answered(jobs[0]))
-    assert batch.resend_open() == 1
-    assert client.jobs() == ["a", "b", "b"]
-    assert client.sent[-1][3] == (b"x",)
-    rejection = RequestRejected(code="internal_error", message="no", fault="ours")
-    assert len(batch.take(says(rejection, "b", correlation="request-2"))) == 1
 
 
 def test_cancelling_starts_nothing_more_and_ends_the_open_jobs(client: RecordingClient) -> None:

@@ -16,7 +16,7 @@ from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages
 from domain.messages.jobs import HistoryListed, JobAccepted, OpenJobsListed, QueryHistory, QueryOpenJobs
 from domain.messages.speech import QuerySpeech, SpeechConfigured
-from domain.messages.workers import QueryStatus, StatusReported, WorkerStatus
+from domain.messages.workers import StatusReported, WorkerStatus
 from tests.builders import a_worker, an_answer
 from tests.fakes.bus import FakeBrokerClient
 from tests.waiting import wait_until
@@ -43,6 +43,8 @@ class Stage:
     def __init__(self, folder: Path, **remembered: Any) -> None:
         self.client = FakeBrokerClient()
         self.client.on_send = self._answer
+        self.client.connect()
+        self.client.event(STATUS)
         self.preferences = Preferences(folder)
         self.preferences.change(**{"theme": "light", "geometry": "1280x800+0+0", **remembered})
         self.window = Window(self.preferences, sample=None, disclaimer="An aid, not a diagnosis.")
@@ -114,8 +116,6 @@ class Stage:
         if isinstance(body, ClassifyImages):
             self.client.answer(request, JobAccepted(queued_before=0))
             self.client.feed(an_answer(request, probability=0.93))
-        elif isinstance(body, QueryStatus):
-            self.client.answer(request, STATUS)
         elif isinstance(body, QuerySpeech):
             self.client.event(SPEECH)
         elif isinstance(body, QueryHistory):

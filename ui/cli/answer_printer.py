@@ -1,4 +1,4 @@
-"""Listeners of a conversation: rows or cards for people, lines for programs. Progress goes to stderr."""
+"""Answers in the terminal: rows or cards for people, lines for programs. Progress goes to stderr."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SUMMARY_WORDS = {
 
 
 class ProgressLine:
-    """One living line on stderr; nothing at all where stderr is no terminal."""
+    """One line on stderr, redrawn in place; nothing at all where stderr is no terminal."""
 
     def __init__(self, console: Console, total: int) -> None:
         self.console = console
@@ -71,7 +71,7 @@ class ProgressLine:
         self._progress.stop()
 
 
-class ConsoleReport:
+class AnswerPrinter:
     """Counts and shows the answers of one command."""
 
     def __init__(
