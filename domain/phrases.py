@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import PurePath
 
@@ -15,6 +14,7 @@ from domain.catalogues import CATALOGUES
 from domain.errors import Fault
 from domain.messages.imaging import ItemAnswer
 from domain.messages.speech import Language
+from domain.tally import Tally
 from domain.values import ImageResult, ItemFailure, Verdict, VerdictWord
 
 #: The short disclaimer, as every face shows it.
@@ -184,45 +184,13 @@ def say_answer(answer: ItemAnswer, language: Language) -> str:
 # --- a folder ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Tally:
-    """How the images of a folder fared."""
-
-    images: int = 0
-    tumour: int = 0
-    uncertain: int = 0
-    out_of_domain: int = 0
-    failed: int = 0
-    jobs_failed: int = 0
-
-    def plus(self, answers: Iterable[ItemAnswer]) -> Tally:
-        """The tally with more answers counted."""
-        counts = {"images": 0, "tumour": 0, "uncertain": 0, "out_of_domain": 0, "failed": 0}
-        for answer in answers:
-            kind = answer.result.verdict.word.value if answer.result else "failed"
-            counts["images"] += 1
-            if kind in counts:
-                counts[kind] += 1
-        return replace(self, **{name: getattr(self, name) + more for name, more in counts.items()})
-
-    @property
-    def judged(self) -> int:
-        """Images that got a verdict on tumour, were it an uncertain one."""
-        return self.images - self.failed - self.out_of_domain
-
-    @property
-    def needs_attention(self) -> bool:
-        """Whether a person should look at something."""
-        return bool(self.tumour or self.uncertain or self.failed or self.jobs_failed)
-
-
 def say_summary(tally: Tally, language: Language) -> str:
-    """As "32 images: 5 suspicious, 2 uncertain, 1 could not be read." and the short disclaimer."""
-    kinds = ("tumour", "uncertain", "out_of_domain", "failed", "jobs_failed")
+    """As "32 images: 5 suspicious, 26 with no tumour seen, 1 could not be read." and the short disclaimer."""
+    kinds = ("tumour", "uncertain", "no_tumour", "out_of_domain", "failed", "cancelled", "jobs_failed")
     parts = [message(f"summary.{k}", language, getattr(tally, k)) for k in kinds if getattr(tally, k)]
     if tally.images == 0:
         return message("summary.batches_alone", language, parts=message("list.separator", language).join(parts))
-    if tally.tumour == 0 and tally.judged:
+    if tally.uncertain and not (tally.tumour or tally.no_tumour):
         parts.insert(0, message("summary.none_suspicious", language))
     sentence = message(
         "summary.sentence",

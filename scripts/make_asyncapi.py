@@ -38,6 +38,7 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "RepeatUtterance": ("CommandRelayed", "RequestRejected"),
     "ConfigureSpeech": ("CommandRelayed", "RequestRejected"),
     "SetAnnouncements": ("CommandRelayed", "RequestRejected"),
+    "AnnounceSummary": ("CommandRelayed", "RequestRejected"),
     "QuerySpeech": ("CommandRelayed", "RequestRejected"),
 }
 SPEECH_COMMANDS = tuple(name for name, answers in REQUESTS.items() if answers[0] == "CommandRelayed")

@@ -33,7 +33,7 @@ from domain.messages.imaging import (
 )
 from domain.messages.jobs import HistoryEntry, HistoryListed, JobAccepted, OpenJobsListed, QueryHistory, QueryOpenJobs
 from domain.messages.speech import QuerySpeech, SpeechConfigured, UtteranceStarted, Voice
-from domain.messages.workers import QueryStatus, StatusReported, WorkerReady, WorkerStatus
+from domain.messages.workers import StatusReported, WorkerReady, WorkerStatus
 from domain.phrases import SHORT_DISCLAIMER
 from domain.ports import BrokerClient
 from domain.values import (
@@ -73,13 +73,12 @@ class ScriptedBroker(FakeBrokerClient):
         super().__init__(session="pictures", source="desktop")
         self.on_send = self._answer
         self.history: list[tuple[HistoryEntry, bytes]] = []
-        self.silent = False
         self._reader = ImageFileReader()
+        self.connect()
+        self.event(STATUS)
 
     def _answer(self, request: Envelope) -> None:
         body = request.body
-        if self.silent:
-            return
         if isinstance(body, ClassifyImages):
             self.answer(request, JobAccepted(queued_before=0))
             answers, maps = [], []
@@ -99,8 +98,6 @@ class ScriptedBroker(FakeBrokerClient):
             )
         elif isinstance(body, QueryOpenJobs):
             self.answer(request, OpenJobsListed(jobs=()))
-        elif isinstance(body, QueryStatus):
-            self.answer(request, STATUS)
         elif isinstance(body, QuerySpeech):
             self.event(SPEECH)
 

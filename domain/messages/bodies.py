@@ -38,6 +38,7 @@ Body = (
     | speech.RepeatUtterance
     | speech.ConfigureSpeech
     | speech.SetAnnouncements
+    | speech.AnnounceSummary
     | speech.QuerySpeech
     | speech.CommandRelayed
     | speech.SpeechConfigured

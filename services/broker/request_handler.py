@@ -40,6 +40,7 @@ SPEECH_COMMANDS: Final = (
     speech.RepeatUtterance,
     speech.ConfigureSpeech,
     speech.SetAnnouncements,
+    speech.AnnounceSummary,
     speech.QuerySpeech,
 )
 #: What others than the broker may publish. Nobody can pretend to have classified an image.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobFailed, JobProgressed, JobRequeued
 from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
 from domain.phrases import (
-    Tally,
     say_answer,
     say_error,
     say_process_dead,
@@ -18,6 +16,7 @@ from domain.phrases import (
     say_worker_lost,
 )
 from domain.ports import Clock
+from domain.tally import Tally
 from domain.values import VerdictWord
 from services.speech.configuration import CurrentSettings
 from services.speech.speaker import Utterance, UtteranceKind
@@ -81,6 +80,11 @@ class Announcer:
         self._tally = self._tally.plus(news.answers)
         self._wait_for_quiet(QUIET_S)
 
+    def counted(self, tally: Tally) -> None:
+        """A client's own count of the images that it had classified; it replaces what was heard of them."""
+        self._tally = tally
+        self._summarise()
+
     def _say_one(self, news: ImagesClassified) -> None:
         settings, answer = self._current.settings, news.answers[0]
         if settings.announcements in ("none", "summary"):
@@ -119,7 +123,7 @@ class Announcer:
     def failed(self, news: JobFailed) -> None:
         """A whole job has no answer: counted within a folder, said otherwise."""
         if self._summary_due is not None:
-            self._tally = replace(self._tally, jobs_failed=self._tally.jobs_failed + 1)
+            self._tally = self._tally.model_copy(update={"jobs_failed": self._tally.jobs_failed + 1})
             self._wait_for_quiet(QUIET_S)
             return
         now = self._clock.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from domain.messages import imaging, jobs, speech, workers
 from domain.messages.base import Message
+from domain.tally import Tally
 from domain.values import (
     HeatMapGrid,
     ImageResult,
@@ -96,6 +97,7 @@ EXAMPLES: tuple[Message, ...] = (
     speech.RepeatUtterance(),
     speech.ConfigureSpeech(engine="piper", muted=False),
     speech.SetAnnouncements(results="suspicious"),
+    speech.AnnounceSummary(tally=Tally(tumour=1, no_tumour=2)),
     speech.QuerySpeech(),
     speech.CommandRelayed(),
     speech.SpeechConfigured(

@@ -40,8 +40,10 @@ class Time:
         return self.now
 
 
-def inline(files: Sequence[Path], scale_for: Callable[[Path], Scale | None], priority: Priority) -> FileSource:
-    return Inline(prepare(files, scale_for=scale_for, priority=priority))
+def inline(
+    files: Sequence[Path], scale_for: Callable[[Path], Scale | None], priority: Priority, fresh: bool
+) -> FileSource:
+    return Inline(prepare(files, scale_for=scale_for, priority=priority, fresh=fresh))
 
 
 class Rig:

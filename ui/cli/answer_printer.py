@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from rich.text import Text
 
 from domain.messages.imaging import ItemAnswer
 from domain.messages.speech import Language
-from domain.phrases import SHORT_DISCLAIMER, Tally, say_answer, say_summary
+from domain.phrases import SHORT_DISCLAIMER, say_answer, say_summary
+from domain.tally import Tally
 from domain.values import ImageResult, ItemFailure, VerdictWord
 from ui.cli import show
 from ui.cli.records import CsvFile, json_line, record
@@ -79,10 +79,8 @@ class AnswerPrinter:
     ) -> None:
         self.total = gathered.total
         self._root = common_folder(gathered.files)
-        self.answered_items = 0
-        self.failed = 0
+        self.tally = Tally()
         self.uncalibrated = False
-        self.words: Counter[VerdictWord] = Counter()
         self.kept: list[BatchAnswer] = []
         self._as_json = as_json
         self._out = out
@@ -90,7 +88,6 @@ class AnswerPrinter:
         self._csv = csv
         self._told_state = ""
         self._closed = False
-        self._tally = Tally()
         self._last: ItemAnswer | None = None
         self.on_answer: Callable[[BatchAnswer], None] = lambda answer: None
 
@@ -125,6 +122,8 @@ class AnswerPrinter:
             return
         self._closed = True
         self._progress.stop()
+        if cancelled:
+            self.tally = self.tally.plus_cancelled(self.total - self.tally.images)
         if self._csv:
             self._csv.close()
         if self._as_json:
@@ -136,27 +135,22 @@ class AnswerPrinter:
 
     def spoken(self, language: Language) -> str:
         """What to say of it all: one image's verdict, or a folder's summary."""
-        if self._last is not None and self.answered_items == 1:
+        if self._last is not None and self.tally.images == 1:
             return say_answer(self._last, language)
-        return say_summary(self._tally, language)
+        return say_summary(self.tally, language)
 
     def tell(self, text: str) -> None:
         """A word to the person, beside the answers."""
         self._progress.console.print(text, highlight=False, markup=False)
 
     def _count(self, answer: BatchAnswer) -> None:
-        self.answered_items += 1
         self._last = answer.answer
-        self._tally = self._tally.plus([answer.answer])
+        self.tally = self.tally.plus([answer.answer])
         result = answer.answer.result
-        if result is None:
-            self.failed += 1
-        else:
-            self.words[result.verdict.word] += 1
-            self.uncalibrated |= not result.verdict.calibrated
+        self.uncalibrated |= result is not None and not result.verdict.calibrated
 
     def _row(self, answer: BatchAnswer) -> None:
-        if self.answered_items == 1:
+        if self.tally.images == 1:
             self._print(show.header())
         found = answer.answer
         if found.result is not None:
@@ -189,12 +183,13 @@ class AnswerPrinter:
             self._terminal.out(text, highlight=False)
 
     def _summary(self, cancelled: bool) -> None:
-        counts = [(SUMMARY_WORDS[word], self.words[word], show.verdict_style(word)) for word in VerdictWord]
-        counts.append(("failed", self.failed, show.failure_style()))
+        tally = self.tally
+        counts = [(SUMMARY_WORDS[word], getattr(tally, word.value), show.verdict_style(word)) for word in VerdictWord]
+        counts += [("failed", tally.failed, show.failure_style()), ("cancelled", tally.cancelled, "dim")]
         self._out.print()
-        head = Text(f"{self.answered_items} images: ", style="bold")
+        head = Text(f"{tally.images} images: ", style="bold")
         if cancelled:
-            head = Text(f"Cancelled after {self.answered_items} of {self.total} images: ", style="bold")
+            head = Text(f"Cancelled after {tally.answered} of {self.total} images: ", style="bold")
         self._out.print(head.append_text(show.tally_line(counts)), highlight=False, soft_wrap=not self._out.is_terminal)
         if self.uncalibrated:
             self._out.print("* a raw score of the model, uncalibrated: not a probability", style="dim", highlight=False)

@@ -184,13 +184,15 @@ def exit_code(outcome: RunOutcome, printer: AnswerPrinter, tell: Callable[..., N
     """The command's exit code; why it was given up is told."""
     if outcome.kind == "cancelled":
         return INTERRUPTED
+    without_verdict = printer.tally.failed + printer.tally.cancelled
+    all_failed = without_verdict == printer.tally.images
     if outcome.kind == "given_up":
         tell(f"histovox: {outcome.reason}", highlight=False, markup=False)
-        if outcome.code == "classifier_dead" and printer.failed == printer.answered_items:
+        if outcome.code == "classifier_dead" and all_failed:
             return exit_codes.CONFIGURATION
-    if not printer.failed:
+    if not without_verdict:
         return exit_codes.OK
-    return exit_codes.FAILED if printer.failed == printer.answered_items else exit_codes.SOME_INPUTS_FAILED
+    return exit_codes.FAILED if all_failed else exit_codes.SOME_INPUTS_FAILED
 
 
 def speak_result(settings: Settings, printer: AnswerPrinter, stop: threading.Event) -> Spoken:

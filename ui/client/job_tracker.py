@@ -18,6 +18,7 @@ from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImageItem, ImagesClassified, ItemAnswer
 from domain.messages.jobs import CancelJob, JobCancelled, JobFailed, JobProgressed, RequestRejected
 from domain.ports import BrokerClient
+from domain.tally import Tally
 from domain.values import ItemFailure
 from ui.client.intake import PreparedJob
 from ui.client.read_ahead import FileSource, Inline, Prepared
@@ -72,8 +73,7 @@ class JobTracker:
         self._open: dict[str, _OpenJob] = {}
         self._history: deque[tuple[float, float]] = deque()
         self.total = total
-        self.done = 0
-        self.failed = 0
+        self.tally = Tally()
         self.cancelled = False
 
     # --- what is known ----------------------------------------------------------------------------------------------
@@ -87,6 +87,11 @@ class JobTracker:
     def open_jobs(self) -> int:
         """Jobs that were sent and are not answered."""
         return len(self._open)
+
+    @property
+    def done(self) -> int:
+        """Items with a verdict, or a reason why there is none."""
+        return self.tally.answered
 
     @property
     def progress(self) -> float:
@@ -158,6 +163,8 @@ class JobTracker:
         self.cancelled = True
         self._source.close()
         self._waiting = None
+        under_way = sum(len(job.prepared.body.items) for job in self._open.values())
+        self.tally = self.tally.plus_cancelled(self.total - self.tally.images - under_way - len(self._early))
         self._tell_cancelled()
 
     def abandon(self, code: str, message: str) -> list[BatchAnswer]:
@@ -251,8 +258,7 @@ class JobTracker:
         return self._count(BatchAnswer(ItemAnswer(failure=failure)))
 
     def _count(self, answer: BatchAnswer) -> BatchAnswer:
-        self.done += 1
-        self.failed += answer.answer.failure is not None
+        self.tally = self.tally.plus([answer.answer])
         return answer
 
     def _close(self, job: _OpenJob) -> None:

@@ -19,6 +19,8 @@ class EntryState(StrEnum):
     WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    """A person wished so; it can be taken up again."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def entry_of_history(entry: HistoryEntry, heat_map: bytes | None) -> WorklistEnt
 def answered(entry: WorklistEntry, answer: ItemAnswer, heat_map: bytes | None, at: str | None) -> WorklistEntry:
     """``entry`` with its answer."""
     state = EntryState.DONE if answer.result else EntryState.FAILED
+    if answer.failure is not None and answer.failure.code == "cancelled":
+        state = EntryState.CANCELLED
     return WorklistEntry(
         key=entry.key,
         name=entry.name,
@@ -152,7 +156,7 @@ def _detail(entry: WorklistEntry, now: datetime) -> str:
     if entry.state is EntryState.WAITING:
         return "Waiting for its verdict…"
     if entry.failure is not None:
-        return "Cancelled" if entry.failure.code == "cancelled" else "Could not be classified"
+        return "Cancelled" if entry.state is EntryState.CANCELLED else "Could not be classified"
     assert entry.word is not None
     time = when(entry.answered_at, now)
     return " · ".join(part for part in (VERDICT_SHORT[entry.word], time) if part)

@@ -85,7 +85,15 @@ class MainPresenter:
         self._background = background
         self._view = view
         self.preferences = preferences
-        self.worklist = Worklist(client, view, now=now, on_answer=self._on_answer, source=source, clock=clock)
+        self.worklist = Worklist(
+            client,
+            view,
+            now=now,
+            on_answer=self._on_answer,
+            on_summary=lambda tally: self.speech.summarise(tally),
+            source=source,
+            clock=clock,
+        )
         self.history = HistoryPresenter(client, view, now=now)
         self.image = ImagePresenter(client, background, view, preferences, decode=decode)
         self.speech = SpeechPresenter(client, view)
@@ -137,7 +145,7 @@ class MainPresenter:
             self._view.notify("warning", "Where this image lies is not known, so it cannot be read again.")
             return
         self.image.reload()
-        self._reclassify(entry)
+        self._reclassify(entry, fresh=True)
 
     def cancel(self) -> None:
         """Stop the images under way."""
@@ -145,6 +153,12 @@ class MainPresenter:
             self.worklist.cancel()
             self.worklist.show()
             self._refresh_selected()
+
+    def resume(self) -> None:
+        """Take up again what was cancelled."""
+        self.worklist.resume(self.preferences.scale_for)
+        self.worklist.show()
+        self._refresh_selected()
 
     # --- selecting --------------------------------------------------------------------------------------------------
 
@@ -228,11 +242,11 @@ class MainPresenter:
         if entry is None or not entry.path:
             return
         self.preferences.remember_scale(Path(entry.path).parent, um_per_px)
-        self._reclassify(entry)
+        self._reclassify(entry, fresh=False)
 
-    def _reclassify(self, entry: WorklistEntry) -> None:
+    def _reclassify(self, entry: WorklistEntry, *, fresh: bool) -> None:
         self._show_tab("open")
-        key = self.worklist.again(entry, self.preferences.scale_for)
+        key = self.worklist.again(entry, self.preferences.scale_for, fresh=fresh)
         if key is not None:
             self._follow = key
             self.select(key)

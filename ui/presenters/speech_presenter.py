@@ -9,6 +9,8 @@ from domain.errors import NoSoundDevice
 from domain.messages.envelope import Envelope
 from domain.messages.jobs import RequestRejected
 from domain.messages.speech import (
+    AnnounceSummary,
+    CommandRelayed,
     ConfigureSpeech,
     QuerySpeech,
     RepeatUtterance,
@@ -21,6 +23,7 @@ from domain.messages.speech import (
     Voice,
 )
 from domain.ports import BrokerClient
+from domain.tally import Tally
 
 #: Troubles that last: told once, not at every sentence.
 LASTING = frozenset({NoSoundDevice.code})
@@ -89,7 +92,8 @@ class SpeechPresenter:
     def __init__(self, client: BrokerClient, view: SpeechView) -> None:
         self._client = client
         self._view = view
-        self._query: str | None = None
+        self._unasked: set[str] = set()
+        """Requests that the person did not make: that they were refused is no news."""
         self._utterance: str | None = None
         self._told: set[str] = set()
         self.display = SpeechDisplay(present=False)
@@ -97,7 +101,11 @@ class SpeechPresenter:
 
     def ask(self) -> None:
         """Ask the worker for its settings. One that is still starting tells them of its own accord."""
-        self._query = self._client.send(QuerySpeech())
+        self._unasked.add(self._client.send(QuerySpeech()))
+
+    def summarise(self, tally: Tally) -> None:
+        """Several images are done: the worker says so if summaries are announced."""
+        self._unasked.add(self._client.send(AnnounceSummary(tally=tally)))
 
     def handle(self, envelope: Envelope) -> bool:
         """Take an event of the voice; False when it is none."""
@@ -122,10 +130,13 @@ class SpeechPresenter:
             if body.code not in self._told:
                 self._view.notify("warning", body.message)
             self._told.update({body.code} & LASTING)
+        elif isinstance(body, CommandRelayed | RequestRejected):
+            request = envelope.header.correlationid or ""
+            mine = request in self._unasked
+            self._unasked.discard(request)
+            return mine
         else:
-            # That nobody was there to be asked is no news for a person, who asked nothing.
-            asked = self._query is not None and envelope.header.correlationid == self._query
-            return asked and isinstance(body, RequestRejected)
+            return False
         return True
 
     # --- the person's wishes ----------------------------------------------------------------------------------------

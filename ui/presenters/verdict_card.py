@@ -156,7 +156,7 @@ def failure_display(failure: ItemFailure) -> FailureDisplay:
     """A failure in words: what happened, whose fault, what to do."""
     ours = failure.fault == "ours"
     if failure.code == "cancelled":
-        fault = "You cancelled it. Nothing was lost."
+        fault = "You cancelled it. Nothing was lost; it can be taken up again."
     elif ours:
         fault = "This is Histovox's fault, not the image's. Please try again."
     else:

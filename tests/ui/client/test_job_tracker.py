@@ -12,6 +12,7 @@ from domain.messages.base import Message
 from domain.messages.envelope import Buffer, Envelope
 from domain.messages.imaging import ClassifyImages, ImageItem, ImagesClassified, ItemAnswer
 from domain.messages.jobs import CancelJob, JobCancelled, JobFailed, JobProgressed, RequestRejected
+from domain.tally import Tally
 from domain.values import (
     HeatMapGrid,
     ImageResult,
@@ -152,13 +153,13 @@ def test_every_item_is_answered_once_even_when_answers_come_twice(client: Record
     seen = [*batch.take(answered(jobs[0])), *batch.take(answered(jobs[0])), *batch.take(answered(jobs[1]))]
     assert ids(seen) == ["a0", "a1", "b0"]
     batch.feed()
-    assert (batch.done, batch.failed, batch.finished) == (3, 0, True)
+    assert (batch.done, batch.tally.failed, batch.finished) == (3, 0, True)
 
 
 def test_files_that_cannot_be_read_are_answered_without_a_worker(client: RecordingClient) -> None:
     batch = JobTracker(client, iter([failure("empty.png")]), total=2, failures=[failure("gone.png")])
     assert ids(batch.feed()) == ["gone.png", "empty.png"]
-    assert (batch.done, batch.failed, batch.finished, client.sent) == (2, 2, True, [])
+    assert (batch.done, batch.tally.failed, batch.finished, client.sent) == (2, 2, True, [])
 
 
 def test_a_failed_job_fails_each_of_its_items_with_the_reason(client: RecordingClient) -> None:
@@ -170,7 +171,7 @@ def test_a_failed_job_fails_each_of_its_items_with_the_reason(client: RecordingC
         ("a0", "/case/a0", "internal_error", "out of memory", "ours"),
         ("a1", "/case/a1", "internal_error", "out of memory", "ours"),
     ]
-    assert batch.failed == 2
+    assert batch.tally.failed == 2
 
 
 def test_a_rejected_request_fails_each_of_its_items(client: RecordingClient) -> None:
@@ -236,6 +237,8 @@ def test_cancelling_starts_nothing_more_and_ends_the_open_jobs(client: Recording
     assert batch.feed() == []
     assert batch.finished
     assert len(client.jobs()) == 2
+    batch.cancel()
+    assert batch.tally == Tally(tumour=1, cancelled=4)
 
 
 def test_a_busy_broker_is_asked_again_a_second_later(client: RecordingClient, clock: OwnClock) -> None:

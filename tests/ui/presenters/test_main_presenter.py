@@ -18,8 +18,9 @@ from domain.messages.jobs import (
     QueryOpenJobs,
     RequestRejected,
 )
-from domain.messages.speech import QuerySpeech
+from domain.messages.speech import AnnounceSummary, QuerySpeech
 from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported
+from domain.tally import Tally
 from domain.values import HeatMapGrid, Priority, Region, ScaleSource, VerdictWord
 from tests.builders import a_result
 from tests.ui.presented import Rig, some_files
@@ -99,8 +100,45 @@ def test_cancelling_keeps_what_is_answered_and_says_what_is_not(rig: Rig, tmp_pa
     ]
     rig.client.answer(request, JobCancelled(was_running=True))
     rig.turn()
-    assert {row.detail for row in rig.rows()} == {"Cancelled"}
+    assert {(row.detail, row.state) for row in rig.rows()} == {("Cancelled", EntryState.CANCELLED)}
+
+
+def test_what_was_cancelled_is_taken_up_again_with_one_action(rig: Rig, tmp_path: Path) -> None:
+    rig.presenter.open(some_files(tmp_path, 3))
+    rig.turn()
+    (request,) = rig.requests()
+    rig.presenter.cancel()
+    rig.client.answer(request, JobCancelled(was_running=True))
+    rig.turn()
+    progress = rig.view.show_progress.call_args.args[0]
+    assert (progress.resumable, progress.text) == (3, "3 cancelled")
+    rig.presenter.resume()
+    rig.turn()
+    assert {row.state for row in rig.rows()} == {EntryState.WAITING}
+    rig.answer(rig.requests()[1])
+    assert {row.state for row in rig.rows()} == {EntryState.DONE}
     assert rig.view.show_progress.call_args.args[0] is None
+
+
+def test_all_dropped_images_are_counted_for_the_spoken_summary_empty_ones_too(rig: Rig, tmp_path: Path) -> None:
+    files = some_files(tmp_path, 10)
+    files[0].write_bytes(b"")
+    rig.presenter.open([*files, tmp_path / "gone.png"])
+    rig.turn()
+    rig.answer(rig.requests()[0], probability=0.1)
+    assert rig.client.bodies(AnnounceSummary) == [AnnounceSummary(tally=Tally(no_tumour=9, failed=2))]
+
+
+def test_classifying_again_computes_again(rig: Rig, tmp_path: Path) -> None:
+    rig.presenter.open(some_files(tmp_path))
+    rig.turn()
+    rig.answer(rig.requests()[0])
+    rig.presenter.retry()
+    rig.turn()
+    assert [body.fresh for body in rig.client.bodies(ClassifyImages) if isinstance(body, ClassifyImages)] == [
+        False,
+        True,
+    ]
 
 
 def test_progress_counts_and_ends(rig: Rig, tmp_path: Path) -> None:
