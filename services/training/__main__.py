@@ -7,10 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from services.runtime import exit_codes
 from services.training.parser import parse
 
-#: 128 + SIGINT, as shells count it.
-INTERRUPTED = 130
 #: What a kill leaves behind, by verb.
 STOPPED = {
     "train": "The same command goes on from the last checkpoint.",
@@ -27,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(options)
     except KeyboardInterrupt:
         sys.stderr.write(f"Stopped. {STOPPED[options.verb]}\n")
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -37,7 +36,6 @@ def _run(options: argparse.Namespace) -> int:
     import torch
 
     from domain.errors import ConfigurationError, HistovoxError
-    from services.runtime import exit_codes
     from services.training.verbs import VERBS
 
     try:

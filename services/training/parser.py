@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-#: EX_USAGE of sysexits.h, as with every other verb; argparse's own 2 says something else there.
-USAGE = 64
+from services.runtime.arguments import CommandParser, count, number
 
 #: Fields of the recipe that have a flag of their own; any other goes by ``--set name=value``.
 FLAGS = ("architecture", "phases", "start", "teacher", "batch_size", "learning_rate", "seed", "patience")
+
+SECONDS = number(lambda value: value >= 0, "a number of seconds")
+SCALE = number(lambda value: 0.01 < value <= 100, "a scale in micrometres a pixel, as 0.5")
+#: Within the recipe's bounds for it.
+SENSITIVITY = number(lambda value: 0.5 < value < 1, "a share between 0.5 and 1")
 
 TRAIN = """\
 Trains a network on labelled patches and makes a model package of it that
@@ -41,21 +45,10 @@ exit codes:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage()
-        self.exit(USAGE, f'{self.prog}: {message}\nTry "{self.prog} --help".\n')
-
-
 def parse(argv: Sequence[str] | None = None, prog: str = "histovox") -> argparse.Namespace:
     """The options of one verb, whose name is ``verb``."""
-    parser = _Parser(
-        prog=prog,
-        description="Train, evaluate and calibrate models.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs", parser_class=_Parser)
+    parser = CommandParser(prog=prog, description="Train, evaluate and calibrate models.", epilog=EXIT_CODES)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
     _train(_verb(verbs, "train", "train a network and make a model package of it", TRAIN))
     _evaluate(_verb(verbs, "evaluate", "measure a model package on labelled patches", EVALUATE))
     _calibrate(_verb(verbs, "calibrate", "choose threshold and temperature of a package anew", CALIBRATE))
@@ -70,13 +63,7 @@ def flags_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _verb(verbs: Any, name: str, brief: str, description: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        name,
-        help=brief,
-        description=description,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    verb: argparse.ArgumentParser = verbs.add_parser(name, help=brief, description=description, epilog=EXIT_CODES)
     return verb
 
 
@@ -90,7 +77,7 @@ def _train(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--replace", action="store_true", help="replace a package of that name")
     verb.add_argument(
         "--um-per-px",
-        type=_scale,
+        type=SCALE,
         default=0.972,
         metavar="X",
         help="the patches' scale, for the package (default: 0.972)",
@@ -114,7 +101,7 @@ def _evaluate(verb: argparse.ArgumentParser) -> None:
         "--robustness", action="store_true", help="also measure re-compressed, restained, rescaled copies"
     )
     verb.add_argument(
-        "--shifted", type=_count, default=1000, metavar="N", help="patches of each copy (default: %(default)s)"
+        "--shifted", type=count, default=1000, metavar="N", help="patches of each copy (default: %(default)s)"
     )
     verb.add_argument(
         "--as-served", action="store_true", help="answer as a worker on this machine does, not in float32"
@@ -129,7 +116,7 @@ def _calibrate(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", required=True, help="a package's name or folder")
     verb.add_argument("--name", help="write a package of this name (default: replace the one that is calibrated)")
     verb.add_argument(
-        "--sensitivity", type=_sensitivity, default=0.95, help="that the threshold is chosen for (default: 0.95)"
+        "--sensitivity", type=SENSITIVITY, default=0.95, help="that the threshold is chosen for (default: 0.95)"
     )
     _hardware(verb, precision="32-true")
 
@@ -166,7 +153,7 @@ def _recipe(verb: argparse.ArgumentParser) -> None:
 def _checkpoints(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--checkpoint-seconds",
-        type=_seconds,
+        type=SECONDS,
         default=120.0,
         metavar="S",
         help="within an epoch: so much a kill may cost (default: %(default)g)",
@@ -177,8 +164,8 @@ def _hardware(verb: argparse.ArgumentParser, precision: str = "auto") -> None:
     hardware = verb.add_argument_group("hardware")
     hardware.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     hardware.add_argument("--precision", choices=("auto", "32-true", "bf16-mixed", "16-mixed"), default=precision)
-    hardware.add_argument("--threads", type=_count, default=0, help="of a process on a CPU (default: all cores)")
-    hardware.add_argument("--workers", type=_count, default=1, help="threads that read and augment (a GPU wants 8)")
+    hardware.add_argument("--threads", type=count, default=0, help="of a process on a CPU (default: all cores)")
+    hardware.add_argument("--workers", type=count, default=1, help="threads that read and augment (a GPU wants 8)")
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -186,38 +173,3 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
     return name.strip(), value.strip()
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return value
-
-
-def _scale(text: str) -> float:
-    value = _number(text)
-    if not 0.01 < value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a scale in micrometres a pixel, as 0.5")
-    return value
-
-
-def _sensitivity(text: str) -> float:
-    """Within the recipe's bounds for it."""
-    value = _number(text)
-    if not 0.5 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share between 0.5 and 1")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")  # within no bounds

@@ -1,4 +1,4 @@
-"""A desk without a window: fake broker, work delivered by hand, and a view that only remembers."""
+"""The presenters without a window: fake broker, work delivered by hand, and a view that only remembers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def inline(
 
 
 class Rig:
-    """Everything around one desk."""
+    """Everything around one MainPresenter."""
 
     def __init__(self, folder: Path) -> None:
         self.client = FakeBrokerClient()

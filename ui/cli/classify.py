@@ -20,7 +20,6 @@ from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
 from ui.cli.answer_printer import AnswerPrinter, ProgressLine, consoles
 from ui.cli.classification_run import ClassificationRun, RunOutcome
-from ui.cli.parser import INTERRUPTED
 from ui.cli.records import CsvFile
 from ui.cli.running_broker import RunningBroker, SupervisorProcess, connect_or_start, listens
 from ui.cli.speaking import Spoken, in_words, say_aloud
@@ -183,7 +182,7 @@ def interruptible(stop: threading.Event) -> Iterator[None]:
 def exit_code(outcome: RunOutcome, printer: AnswerPrinter, tell: Callable[..., None]) -> int:
     """The command's exit code; why it was given up is told."""
     if outcome.kind == "cancelled":
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
     without_verdict = printer.tally.failed + printer.tally.cancelled
     all_failed = without_verdict == printer.tally.images
     if outcome.kind == "given_up":

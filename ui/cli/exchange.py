@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ui.cli.wiring import Exported, Imported
 
 WARNING = "yellow"
-#: Typed options that are the import's wishes as they stand.
-_WISHES = (
+#: Typed options that are the import's options as they stand.
+_OPTIONS = (
     "images",
     "labels",
     "config",
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _import(settings: Settings, arguments: argparse.Namespace) -> int:
-    options = {name: getattr(arguments, name) for name in _WISHES}
+    options = {name: getattr(arguments, name) for name in _OPTIONS}
     columns = (TextColumn("Asking it about the labelled patches"), BarColumn(), MofNCompleteColumn())
     err = Console(stderr=True)
     with Progress(

@@ -25,7 +25,7 @@ from services.runtime import exit_codes
 from services.runtime.lifecycle import LIFELINE_FD
 from services.runtime.settings import Settings
 
-#: A living broker answers far sooner.
+#: A running broker answers far sooner.
 PROBE_S = 1.0
 #: Interpreter start on a busy machine included.
 START_S = 45.0
@@ -147,7 +147,7 @@ class RunningBroker:
         self._services = self._spawn()
 
     def stop(self) -> None:
-        """Hang up, and stop what was started here."""
+        """Close the client, and stop what was started here."""
         self.client.close()
         self._drop()
 

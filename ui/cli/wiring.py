@@ -104,7 +104,7 @@ def export_package(folder: Path, to: Path, form: Format, *, calibrated: bool) ->
 def import_model(
     source: Path, folder: Path, options: dict[str, Any], threads: int | None, progress: Callable[[int, int], None]
 ) -> Imported:
-    """Take a model in; ``wishes`` are the fields of ``exchange_import.Wishes``.
+    """Take a model in; ``options`` are the fields of ``ImportOptions``.
 
     Raises BadModelPackage, BadTrainingData, RunNotSaved.
     """

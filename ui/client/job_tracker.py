@@ -84,11 +84,6 @@ class JobTracker:
         return self._source.exhausted and not (self._waiting or self._open or self._early)
 
     @property
-    def open_jobs(self) -> int:
-        """Jobs that were sent and are not answered."""
-        return len(self._open)
-
-    @property
     def done(self) -> int:
         """Items with a verdict, or a reason why there is none."""
         return self.tally.answered

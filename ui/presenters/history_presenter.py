@@ -63,11 +63,6 @@ class HistoryPresenter:
         self.text = text.strip()[:200]
         self.refresh()
 
-    def filter(self, word: VerdictWord | None) -> None:
-        """Only entries with this verdict; None: all."""
-        self.word = word
-        self.refresh()
-
     def more(self) -> None:
         """The next page, when the list's end is reached."""
         if self._query is None and self.entries and len(self.entries) < self.total:

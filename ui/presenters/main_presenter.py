@@ -1,4 +1,4 @@
-"""The desk: what a person does with the window, and what each message changes on it."""
+"""What a person does with the window, and what each message changes on it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class MainPresenter:
     # --- opening ----------------------------------------------------------------------------------------------------
 
     def start(self, paths: Sequence[Path] = ()) -> None:
-        """Show the empty desk, or what the command line names."""
+        """Show the empty window, or what the command line names."""
         self._view.show_recent(self.preferences.remembered.recent)
         self.image.show(None)
         self._view.show_card(None)

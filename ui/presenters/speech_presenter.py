@@ -87,7 +87,7 @@ class SpeechView(Protocol):
 
 
 class SpeechPresenter:
-    """Turns the voice's events into a display, and the person's wishes into commands."""
+    """Turns the voice's events into a display, and what the person asks for into commands."""
 
     def __init__(self, client: BrokerClient, view: SpeechView) -> None:
         self._client = client
@@ -139,7 +139,7 @@ class SpeechPresenter:
             return False
         return True
 
-    # --- the person's wishes ----------------------------------------------------------------------------------------
+    # --- what the person asks for -----------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Silence now."""

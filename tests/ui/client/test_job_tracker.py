@@ -188,7 +188,7 @@ def test_the_refusal_of_a_cancellation_does_not_fail_the_job(client: RecordingCl
     batch.cancel()
     rejection = RequestRejected(code="internal_error", message="busy", fault="ours")
     assert batch.take(says(rejection, "a", correlation="request-1")) == []
-    assert batch.open_jobs == 1
+    assert not batch.finished
 
 
 def test_an_item_that_the_answer_leaves_out_is_a_failure_of_ours(client: RecordingClient) -> None:

@@ -14,7 +14,15 @@ from PIL import Image, ImageGrab
 from adapters.imaging.decoder import ImageFileReader
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages
-from domain.messages.jobs import HistoryListed, JobAccepted, OpenJobsListed, QueryHistory, QueryOpenJobs
+from domain.messages.jobs import (
+    CancelJob,
+    HistoryListed,
+    JobAccepted,
+    JobCancelled,
+    OpenJobsListed,
+    QueryHistory,
+    QueryOpenJobs,
+)
 from domain.messages.speech import QuerySpeech, SpeechConfigured
 from domain.messages.workers import StatusReported, WorkerStatus
 from tests.builders import a_worker, an_answer
@@ -41,6 +49,7 @@ class Stage:
     """One window, its desk, and hands to use it with."""
 
     def __init__(self, folder: Path, **remembered: Any) -> None:
+        self.holds_jobs = False
         self.client = FakeBrokerClient()
         self.client.on_send = self._answer
         self.client.connect()
@@ -115,7 +124,10 @@ class Stage:
         body = request.body
         if isinstance(body, ClassifyImages):
             self.client.answer(request, JobAccepted(queued_before=0))
-            self.client.feed(an_answer(request, probability=0.93))
+            if not self.holds_jobs:
+                self.client.feed(an_answer(request, probability=0.93))
+        elif isinstance(body, CancelJob):
+            self.client.answer(request, JobCancelled(was_running=True))
         elif isinstance(body, QuerySpeech):
             self.client.event(SPEECH)
         elif isinstance(body, QueryHistory):
