@@ -16,7 +16,7 @@ import zmq
 
 from adapters.bus import codec
 from adapters.bus.open_requests import OpenRequests, is_refused_wait
-from adapters.bus.sockets import Socket, connect, monitor_events, open_socket, receive_now, send_now
+from adapters.bus.sockets import MonitoredConnection, connect, open_socket, receive_now, send_now
 from domain.errors import BrokerUnreachable, HistovoxError, RequestRefused
 from domain.messages.base import Message
 from domain.messages.envelope import Buffer, Envelope, Header
@@ -65,7 +65,7 @@ class ZmqBrokerClient:
         self._events = open_socket(zmq.SUB)
         for scope in (session, codec.EVERYBODY):
             self._events.subscribe(codec.subscription(scope))
-        self._job_line, self._event_line = _Connection(self._jobs), _Connection(self._events)
+        self._job_line, self._event_line = MonitoredConnection(self._jobs), MonitoredConnection(self._events)
         self._poller = zmq.Poller()
         for socket in (self._jobs, self._events, self._job_line.monitor, self._event_line.monitor):
             self._poller.register(socket, zmq.POLLIN)
@@ -196,28 +196,3 @@ class ZmqBrokerClient:
             self._asked_at = now
             self._owed_since = now if self._owed_since is None else self._owed_since
             self._status_request = self.send(QueryStatus())
-
-
-class _Connection:
-    """What a socket's monitor says about its one connection."""
-
-    def __init__(self, socket: Socket) -> None:
-        self._socket = socket
-        self.monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-        self.up = False
-        self.count = 0
-        """How many connections there were, the present one included."""
-
-    def came_up(self) -> bool:
-        """Whether a connection was made since the last call."""
-        before = self.count
-        for event in monitor_events(self.monitor):
-            self.up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
-            self.count += self.up
-        return self.count > before
-
-    def close(self) -> None:
-        """Close the socket and its monitor."""
-        self._socket.disable_monitor()
-        self.monitor.close()
-        self._socket.close()
