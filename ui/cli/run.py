@@ -77,7 +77,7 @@ def _desktop(settings: Settings, paths: Sequence[Path]) -> int:
 
 def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> int:
     out, err = consoles()
-    paths = arguments.paths or [_sample(err)]
+    paths = arguments.paths or _sample(err)
     gathered = gather(paths)
     _greet(out, why, paths, is_sample=not arguments.paths)
     arguments = argparse.Namespace(
@@ -111,15 +111,21 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
     return code
 
 
-def _sample(err: Console) -> Path:
-    from ui.client.sample import sample_path
+def _sample(err: Console) -> Sequence[Path]:
+    from ui.client.sample import sample_paths
 
     with err.status("preparing the sample"):
-        return sample_path()
+        return sample_paths()
 
 
 def _greet(out: Console, why: str, paths: Sequence[Path], *, is_sample: bool) -> None:
-    what = "a sample slide region" if is_sample else f"{len(paths)} inputs" if len(paths) > 1 else paths[0].name
+    what = (
+        "eight labelled lymph-node patches and a larger image"
+        if is_sample
+        else f"{len(paths)} inputs"
+        if len(paths) > 1
+        else paths[0].name
+    )
     out.print(Text("Histovox", style="bold").append(f" in the terminal ({why}), looking at {what}", style="default"))
     out.print()
 

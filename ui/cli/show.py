@@ -180,15 +180,15 @@ def header() -> Text:
     return Text(f"  {'Verdict':<13} {'Tumour':>7}  {'':<10}  Image", style="dim")
 
 
-def row(result: ImageResult, name: str) -> Text:
-    """One line for one image."""
+def row(result: ImageResult, name: str, remark: str = "") -> Text:
+    """One line for one image; ``remark`` follows the name."""
     style = verdict_style(result.verdict.word)
     line = Text.assemble(
         (f"{SIGNS[result.verdict.word]} {VERDICT_SHORT[result.verdict.word]:<13}", f"bold {style}"),
         f" {percent(result.verdict):>7}  ",
     )
     line.append_text(bar(result.verdict, 10) if result.verdict.probability is not None else Text(" " * 10))
-    return line.append(f"  {name}")
+    return line.append(f"  {name}").append(f" ({remark})" if remark else "", style="dim")
 
 
 def failure_row(failure: ItemFailure, name: str, wrap_at: int | None) -> Text:

@@ -175,7 +175,7 @@ class ImagePresenter:
             return
         if same_picture:
             self._check_same_bytes()
-            self._refresh()
+            self._refresh_and_explain()
             return
         self._load(entry)
 
@@ -220,7 +220,7 @@ class ImagePresenter:
         self._loaded = loaded
         self._check_same_bytes()
         self._view.show_picture(loaded.picture, self._entry.name)
-        self._refresh()
+        self._refresh_and_explain()
 
     def _no_picture(self, path: str, error: Exception) -> None:
         if self._entry is None or self._entry.path != path:
@@ -257,9 +257,7 @@ class ImagePresenter:
     def toggle_attention(self) -> None:
         """Grad-CAM on or off; asked of the classifier when it is not known yet."""
         self.attention_on = not self.attention_on
-        self._refresh()
-        if self.attention_on:
-            self._ask_attention()
+        self._refresh_and_explain()
 
     def set_opacity(self, opacity: float) -> None:
         """Of all overlays, 0 … 1."""
@@ -274,9 +272,7 @@ class ImagePresenter:
             self._region = None
         else:
             self._view.zoom_to(regions[rank - 1].region)
-        self._refresh()
-        if self.attention_on:
-            self._ask_attention()
+        self._refresh_and_explain()
 
     # --- explanations -----------------------------------------------------------------------------------------------
 
@@ -357,6 +353,12 @@ class ImagePresenter:
         return (
             usable and not self._changed_on_disk and entry is not None and entry.word is not VerdictWord.OUT_OF_DOMAIN
         )
+
+    def _refresh_and_explain(self) -> None:
+        """Grad-CAM stays on from image to image, so every image that is shown is asked about while it is."""
+        self._refresh()
+        if self.attention_on:
+            self._ask_attention()
 
     def _refresh(self) -> None:
         entry, remembered = self._entry, self._preferences.remembered

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from domain.messages.envelope import Envelope
-from domain.messages.imaging import ImagesClassified
+from domain.messages.imaging import ImagesClassified, ItemAnswer
 from domain.messages.jobs import (
     CancelJob,
     JobAccepted,
@@ -23,9 +23,11 @@ from domain.messages.jobs import (
     RequestRejected,
 )
 from domain.messages.workers import WorkerLost
+from domain.phrases import say_answer
 from domain.ports import BrokerClient
 from domain.values import Scale, VerdictWord
 from ui.client.intake import Gathered, gather
+from ui.client.remarks import remark_on
 from ui.presenters.background import Background
 from ui.presenters.entries import EntryState, WorklistEntry
 from ui.presenters.history_presenter import HistoryPresenter, HistoryView
@@ -111,7 +113,9 @@ class MainPresenter:
         chosen = list(paths)
         if not chosen:
             return
-        self.preferences.note_opened(chosen)
+        own = [path for path in chosen if remark_on(str(path)) is None]
+        if own:
+            self.preferences.note_opened(own)
         self._view.show_recent(self.preferences.remembered.recent)
         self._background.run(
             f"gather-{time.monotonic_ns()}", lambda: gather(chosen), self._gathered, self._not_gathered
@@ -182,6 +186,15 @@ class MainPresenter:
         current = self._selected.key if self._selected else None
         at = keys.index(current) + by if current in keys else 0
         self.select(keys[min(max(at, 0), len(keys) - 1)])
+
+    def repeat(self) -> None:
+        """Say the result of the image in front; without one, the last sentence again."""
+        entry = self._selected
+        if entry is None or (entry.result is None and entry.failure is None):
+            self.speech.repeat()
+            return
+        answer = ItemAnswer(result=entry.result, failure=entry.failure)
+        self.speech.say(say_answer(answer, self.speech.display.language))
 
     # --- lists ------------------------------------------------------------------------------------------------------
 
@@ -263,7 +276,8 @@ class MainPresenter:
         """Called every turn of the pump."""
         self.workers.tick()
         self.worklist.tick()
-        self.history.tick()
+        if self.tab == "history":
+            self.history.tick()
         if self._selected is not None and self._selected.state is EntryState.WAITING and self.worklist.busy:
             progress = self.worklist.progress_of_selected()
             if progress:
@@ -275,8 +289,10 @@ class MainPresenter:
         mine = self.worklist.handle(envelope)
         body = envelope.body
         if isinstance(body, ImagesClassified | JobFailed | JobCancelled):
-            self.worklist.orphan_ended(envelope.header.jobid)
+            mine = self.worklist.orphan_ended(envelope.header.jobid) or mine
             self.history.soon()
+        if mine:
+            self.speech.note_own(envelope.header.correlationid)
         if isinstance(body, RequestRejected) and not mine:
             self._view.notify("failure" if body.fault == "ours" else "warning", body.message)
 

@@ -106,6 +106,10 @@ class Details(ScrollSurface):
     def _verdict(self, card: VerdictDisplay, y: int) -> int:
         y = self._heading(card.name, card.size, y)
         y = self._verdict_block(card, y) + self.px(Space.LARGE)
+        if card.remark:
+            self._marked_line("info", Ink.ACCENT, y + self.px(8))
+            y = self._paragraph(card.remark, y, indent=self.px(26), colour=Ink.TEXT, style=Type.BODY_STRONG)
+            y += self.px(Space.LARGE)
         if card.regions:
             y = self._regions(card.regions, y) + self.px(Space.LARGE)
         y = self._scale(card, y) + self.px(Space.LARGE)

@@ -32,16 +32,22 @@ class RowList(ScrollSurface):
         on_select: Callable[[str], None],
         on_forget: Callable[[str], None],
         on_end: Callable[[], None] = lambda: None,
+        on_pointer: Callable[[bool], None] = lambda _: None,
         empty: str = "",
     ) -> None:
+        """``on_pointer``: the pointer came over the list (True) or left it."""
         self._rows: Sequence[Row] = ()
         self._selected: str | None = None
         self._hovered: int | None = None
         self._on_select, self._on_forget, self._on_end = on_select, on_forget, on_end
         self._empty = empty
+        self._list = ""
+        self._offsets: dict[str, int] = {}
         super().__init__(master, ground=Ink.PANEL)
         self.bind("<Motion>", self._hover)
+        self.bind("<Enter>", lambda _: on_pointer(True))
         self.bind("<Leave>", lambda _: self._set_hovered(None))
+        self.bind("<Leave>", lambda _: on_pointer(False))
         self.bind("<Up>", lambda _: self._move(-1))
         self.bind("<Down>", lambda _: self._move(1))
         self.bind("<Home>", lambda _: self._choose(0))
@@ -49,14 +55,38 @@ class RowList(ScrollSurface):
         self.bind("<Delete>", lambda _: self._on_forget(self._selected) if self._selected else None)
         self.bind("<ButtonRelease-3>", self._menu)
 
-    def show(self, rows: Sequence[Row], selected: str | None, empty: str | None = None) -> None:
-        """Show these rows, in this order."""
-        moved = selected != self._selected
-        self._rows, self._selected = rows, selected
+    def show(self, rows: Sequence[Row], selected: str | None, empty: str | None = None, name: str = "") -> None:
+        """Show these rows, in this order. ``name`` tells lists apart: each keeps its own scroll position.
+
+        The selected row, or the topmost one when that is out of sight, stays where it is on the screen.
+        """
         self._empty = self._empty if empty is None else empty
-        if moved:
+        another, moved = name != self._list, selected != self._selected
+        still = None if another or moved else self._row_to_hold()
+        if another:
+            self._offsets[self._list] = self.offset
+            self._list, self.offset = name, self._offsets.get(name, 0)
+        self._rows, self._selected = rows, selected
+        if moved and not another:
             self._reveal()
+        elif still is not None:
+            self._hold(*still)
         self.redraw_soon()
+
+    def _row_to_hold(self) -> tuple[str, int] | None:
+        """The key of a row in sight and how far below the list's top it lies."""
+        row_height = self.px(Size.ROW)
+        index = self._index()
+        if index is None or not -row_height < index * row_height - self.offset < self.canvas.winfo_height():
+            index = self.offset // row_height if 0 < self.offset < len(self._rows) * row_height else None
+        return None if index is None else (self._rows[index].key, index * row_height - self.offset)
+
+    def _hold(self, key: str, below_top: int) -> None:
+        index = next((at for at, row in enumerate(self._rows) if row.key == key), None)
+        if index is not None:
+            self.content_height = len(self._rows) * self.px(Size.ROW) + 2 * self.px(Space.TINY)
+            limit = max(self.content_height - self.canvas.winfo_height(), 0)
+            self.offset = min(max(index * self.px(Size.ROW) - below_top, 0), limit)
 
     def row_at(self, y: int) -> int | None:
         """The row beneath a screen pixel."""

@@ -135,7 +135,7 @@ class EmptyState(Surface):
         if on_sample is not None:
             self.sample = Button(
                 self.canvas, text="Try the sample", icon="sparkle", kind="ghost", height=34, command=on_sample,
-                ground=Ink.PANEL, tooltip="A real slide region in the public domain",
+                ground=Ink.PANEL, tooltip="Eight labelled lymph-node patches and a larger image",
             )  # fmt: skip
 
     def highlight(self, on: bool) -> None:
