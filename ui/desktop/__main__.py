@@ -41,6 +41,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
 
     from adapters.bus.client import ZmqBrokerClient
     from domain.phrases import SHORT_DISCLAIMER
+    from ui.client.open_images import OpenImages
     from ui.client.sample import sample_paths
     from ui.desktop.chooser import NativeChooser
     from ui.desktop.pump import Pump, Wakeup
@@ -59,7 +60,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
     client = ZmqBrokerClient(
         settings.jobs_endpoint, settings.events_endpoint, session=settings.session, source="desktop"
     )
-    wakeup = Wakeup()
+    wakeup, open_images = Wakeup(), OpenImages(settings.data_dir)
     background = Threads(wakeup.set)
     presenter = MainPresenter(
         client,
@@ -68,6 +69,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
         preferences,
         decode=decoder(settings),
         source=partial(read_ahead, on_ready=wakeup.set),
+        open_images=open_images,
     )
     pump = Pump(
         after=window.after,
@@ -86,6 +88,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
     life.ready()
     pump.start()
     window.mainloop()
+    open_images.forget()
     client.close()
     return exit_codes.OK
 

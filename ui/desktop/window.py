@@ -33,7 +33,7 @@ from ui.theme import SCALINGS, Ink, Size, ThemeName
 from ui.widgets.details import Details
 from ui.widgets.fonts import prepare_fonts
 from ui.widgets.icons import icon
-from ui.widgets.native import dress_file_dialog
+from ui.widgets.native import dress_file_dialog, suggested_scaling
 from ui.widgets.paint import photo
 from ui.widgets.picture import PyramidPicture
 from ui.widgets.rule import Rule
@@ -68,10 +68,11 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         ScalingTracker.update_loop_interval = 1000
         self._preferences = preferences
         remembered = preferences.remembered
-        ScalingTracker.widget_scaling = remembered.scaling
         if remembered.theme != "system":
             ctk.set_appearance_mode(remembered.theme)
         super().__init__(fg_color=Ink.WINDOW)
+        self._suggested_scaling = suggested_scaling(self, SMALLEST)
+        ScalingTracker.widget_scaling = self.scaling
         self.title("Histovox")
         self._sample = sample
         self._chooser = chooser
@@ -84,6 +85,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._closed: Callable[[], None] = lambda: None
         self.sheet: Any = None
         self._set_geometry(remembered.geometry)
+        self._side_widths = (Size.SIDEBAR, Size.DETAILS)
         self._build()
         self._accept_drops()
         bind_keys(self)
@@ -97,7 +99,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._background = background
         self._closed = on_close
         self.set_theme(self._preferences.remembered.theme)
-        self.top.show_scaling(self._preferences.remembered.scaling)
+        self.top.show_scaling(self.scaling)
 
     @property
     def watch(self) -> Callable[[int, Callable[[], None]], None] | None:
@@ -126,6 +128,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_help=self.show_help,
         )
         self.top.grid(row=0, column=0, columnspan=3, sticky="ew")
+        self.top.bind("<Configure>", lambda _: self._share_width(), add="+")
         self.sidebar = Sidebar(
             self,
             on_tab=lambda tab: self.presenter.switch_tab(tab),
@@ -166,7 +169,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     def _build_right(self) -> None:
         from ui.widgets.disclaimer import Disclaimer
 
-        right = ctk.CTkFrame(self, width=Size.DETAILS, corner_radius=0, fg_color=Ink.PANEL)
+        right = self._right = ctk.CTkFrame(self, width=Size.DETAILS, corner_radius=0, fg_color=Ink.PANEL)
         right.grid(row=1, column=2, sticky="ns")
         right.grid_propagate(False)
         right.grid_columnconfigure(0, weight=1)
@@ -340,7 +343,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def _ask_tk(self, request: DialogRequest) -> None:
         """Tk's own dialog; the window goes on living meanwhile."""
-        dress_file_dialog(self, self._preferences.remembered.scaling)
+        dress_file_dialog(self, self.scaling)
         folder = request.folder or None
         chosen: Sequence[str]
         if request.kind == "files":
@@ -454,11 +457,30 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._preferences.change(scaling=scaling)
         self.top.show_scaling(scaling)
         ctk.set_widget_scaling(scaling)
+        self._share_width()
+
+    @property
+    def scaling(self) -> float:
+        """The person's, else what the screen suggests."""
+        return self._preferences.remembered.scaling or self._suggested_scaling
+
+    def _share_width(self) -> None:
+        """Panels become narrower where the image would have too little room between them."""
+        lacking = Size.SIDEBAR + Size.IMAGE + Size.DETAILS - self.winfo_width() / self.scaling
+        can_give = Size.SIDEBAR - Size.NARROW_SIDEBAR + Size.DETAILS - Size.NARROW_DETAILS
+        share = min(max(lacking / can_give, 0.0), 1.0)
+        widths = (
+            round(Size.SIDEBAR - share * (Size.SIDEBAR - Size.NARROW_SIDEBAR)),
+            round(Size.DETAILS - share * (Size.DETAILS - Size.NARROW_DETAILS)),
+        )
+        if widths != self._side_widths:
+            self._side_widths = widths
+            self.sidebar.configure(width=widths[0])
+            self._right.configure(width=widths[1])
 
     def step_scaling(self, by: int) -> None:
         """The next larger or smaller step."""
-        now = self._preferences.remembered.scaling
-        nearest = min(range(len(SCALINGS)), key=lambda index: abs(SCALINGS[index] - now))
+        nearest = min(range(len(SCALINGS)), key=lambda index: abs(SCALINGS[index] - self.scaling))
         self.set_scaling(SCALINGS[min(max(nearest + by, 0), len(SCALINGS) - 1)])
 
     def _set_scaling(self, new_widget_scaling: float, new_window_scaling: float) -> None:

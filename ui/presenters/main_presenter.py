@@ -27,6 +27,7 @@ from domain.phrases import say_answer
 from domain.ports import BrokerClient
 from domain.values import Scale, VerdictWord
 from ui.client.intake import Gathered, gather
+from ui.client.open_images import AbandonedImages, OpenImages
 from ui.client.remarks import remark_on
 from ui.presenters.background import Background
 from ui.presenters.entries import EntryState, WorklistEntry
@@ -84,7 +85,10 @@ class MainPresenter:
         now: Callable[[], datetime] = local_now,
         clock: Callable[[], float] = time.monotonic,
         source: SourceFactory = read_ahead,
+        open_images: OpenImages | None = None,
     ) -> None:
+        """``open_images``: where to keep what is open, for the case that the window is killed."""
+        self._open_images = open_images
         self._client = client
         self._background = background
         self._view = view
@@ -105,8 +109,21 @@ class MainPresenter:
         self._view.show_recent(self.preferences.remembered.recent)
         self.image.show(None)
         self._view.show_card(None)
+        if self._open_images is not None:
+            self._restore(self._open_images.take_abandoned())
         if paths:
             self.open(paths)
+
+    def _restore(self, abandoned: AbandonedImages) -> None:
+        """A killed window comes back with what it had open; answers come from the journal where it has them."""
+        if abandoned.given_up:
+            self._view.notify("warning", "The window ended more than once with the same images; they stay closed.")
+        if abandoned.paths:
+            more = f" {abandoned.left_out:,} more are not." if abandoned.left_out else ""
+            self._view.notify("info", "The window had ended without being closed; its images are open again." + more)
+            self._gather(abandoned.paths)
+            if self._open_images is not None:
+                self._open_images.keep([str(path) for path in abandoned.paths])
 
     def open(self, paths: Iterable[Path]) -> None:
         """Files and folders, from a dialog, a drop, the command line or the recent ones."""
@@ -117,12 +134,20 @@ class MainPresenter:
         if own:
             self.preferences.note_opened(own)
         self._view.show_recent(self.preferences.remembered.recent)
-        self._background.run(
-            f"gather-{time.monotonic_ns()}", lambda: gather(chosen), self._gathered, self._not_gathered
-        )
+        if self._open_images is not None:
+            self._open_images.person_acted()
+        self._gather(chosen)
+
+    def _gather(self, paths: Sequence[Path]) -> None:
+        self._background.run(f"gather-{time.monotonic_ns()}", lambda: gather(paths), self._gathered, self._not_gathered)
+
+    def _keep_open(self) -> None:
+        if self._open_images is not None:
+            self._open_images.keep(self.worklist.paths())
 
     def _gathered(self, gathered: Gathered) -> None:
         keys = self.worklist.start(gathered, self.preferences.scale_for)
+        self._keep_open()
         self._show_tab("open")
         if keys:
             self._follow = keys[0]
@@ -202,6 +227,7 @@ class MainPresenter:
         """Take an entry off the list in front: off the worklist, or out of the journal (confirmed by the view)."""
         if self.tab == "open":
             self.worklist.remove(key)
+            self._keep_open()
             self.worklist.show()
         else:
             self.history.forget(key)
@@ -212,6 +238,7 @@ class MainPresenter:
         """Clear the list in front. For the journal the view has asked for confirmation."""
         if self.tab == "open":
             self.worklist.clear()
+            self._keep_open()
             self.worklist.show()
         else:
             self.history.forget_everything()

@@ -125,6 +125,10 @@ class Worklist:
             self._order_stale = False
         return self._order
 
+    def paths(self) -> list[str]:
+        """Of all images listed, in the order opened."""
+        return [entry.path for entry in self._entries.values() if entry.path]
+
     def progress_of_selected(self) -> float | None:
         """0 … 1 when a single image is under way."""
         single = self._batches[-1] if self._batches else None

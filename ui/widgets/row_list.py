@@ -10,7 +10,7 @@ from ui.theme import VERDICT_TONES, Ink, Radius, Size, Space, Tone, Tones, Type
 from ui.widgets.paint import rounded
 from ui.widgets.scrolling import ScrollSurface
 
-CHIP = 30
+CHIP, NARROW_CHIP = 30, 22
 
 
 def tone_of(row: Row) -> Tone:
@@ -138,7 +138,8 @@ class RowList(ScrollSurface):
             )
             self.picture(shape, inset, y + self.px(1))
         tone, middle = tone_of(row), y + height // 2
-        chip = self.px(CHIP)
+        narrow = width < self.px(Size.SIDEBAR) * 0.8
+        chip = self.px(NARROW_CHIP if narrow else CHIP)
         left = inset + self.px(Space.SMALL)
         self.picture(rounded(chip, chip, self.px(8), self.colour(tone.tint), ground), left, middle - chip // 2)
         self.icon(tone.icon, left + chip // 2, middle, tone.ink, 15)
@@ -146,8 +147,10 @@ class RowList(ScrollSurface):
         text_left = left + chip + self.px(10)
         taken = 0
         if row.probability:
-            self.text(right, middle, row.probability, Type.BODY_STRONG, tone.ink, anchor="e")
+            # Where there is little room the line below goes on beneath it.
             taken = self.measure(Type.BODY_STRONG, row.probability) + self.px(Space.SMALL)
+            at = middle - self.px(9) if narrow else middle
+            self.text(right, at, row.probability, Type.BODY_STRONG, tone.ink, anchor="e")
         room = right - text_left - taken
         self.text(
             text_left,
@@ -155,7 +158,7 @@ class RowList(ScrollSurface):
             self.shorten(Type.BODY_STRONG, row.name, room, middle=True),
             Type.BODY_STRONG,
         )
-        detail = self.shorten(Type.CAPTION, row.detail, room)
+        detail = self.shorten(Type.CAPTION, row.detail, room + taken if narrow else room)
         self.text(text_left, middle + self.px(9), detail, Type.CAPTION, Ink.TEXT_FAINT)
 
     # --- pointer and keys -------------------------------------------------------------------------------------------

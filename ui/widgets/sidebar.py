@@ -75,7 +75,7 @@ class Sidebar(ctk.CTkFrame):
             choices=(("open", "Open"), ("history", "History")),
             chosen="open",
             on_choose=self._tab_chosen,
-            width=Size.SIDEBAR - 2 * Space.MEDIUM,
+            width=Size.NARROW_SIDEBAR - 2 * Space.MEDIUM,
         )
         self.tabs.grid(row=0, column=0, padx=Space.MEDIUM, pady=(Space.MEDIUM, Space.SMALL), sticky="ew")
         self._build_search()
@@ -101,6 +101,7 @@ class Sidebar(ctk.CTkFrame):
         self._bar.grid_columnconfigure(0, weight=1)
         self.search = ctk.CTkEntry(
             self._bar,
+            width=80,
             height=Size.CONTROL,
             corner_radius=Radius.CONTROL,
             border_width=1,
