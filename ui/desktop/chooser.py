@@ -48,6 +48,7 @@ class NativeChooser:
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
         self._process: subprocess.Popen[str] | None = None
+        self._closed = False
 
     def ask(self, request: DialogRequest) -> list[Path]:
         """What the person chose; empty when the dialog was cancelled. Raises NoNativeDialog."""
@@ -61,6 +62,7 @@ class NativeChooser:
 
     def close(self) -> None:
         """Take an open zenity or kdialog away."""
+        self._closed = True
         if self._process is not None:
             self._process.terminate()
 
@@ -75,6 +77,9 @@ class NativeChooser:
             self._process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=dict(self._environment)
             )
+            if self._closed:
+                # The window was closed while the program was started.
+                self._process.terminate()
             output, _ = self._process.communicate()
             if self._process.returncode in (CHOSEN, CANCELLED):
                 return [Path(line) for line in output.splitlines() if line]
