@@ -22,7 +22,7 @@ from ui.presenters.entries import WorklistEntry
 from ui.presenters.outgoing import send
 from ui.presenters.preferences import Preferences
 
-#: Pictures kept for stepping to and fro; large ones are not kept.
+#: Pictures kept for stepping to and fro, and their pixels altogether (four bytes each with the halvings).
 KEPT = 6
 KEPT_PIXELS = 24_000_000
 
@@ -211,9 +211,9 @@ class ImagePresenter:
             self._load(self._entry)
 
     def _picture_ready(self, path: str, loaded: Loaded) -> None:
-        if loaded.picture.width * loaded.picture.height <= KEPT_PIXELS:
+        if _pixels(loaded.picture) <= KEPT_PIXELS:
             self._cache[path] = loaded
-            while len(self._cache) > KEPT:
+            while len(self._cache) > KEPT or sum(_pixels(kept.picture) for kept in self._cache.values()) > KEPT_PIXELS:
                 self._cache.popitem(last=False)
         if self._entry is None or self._entry.path != path:
             return
@@ -420,3 +420,7 @@ class ImagePresenter:
         if scale is None and self._entry.path:
             scale = self._preferences.scale_for(Path(self._entry.path)) or self._loaded.picture.scale
         return None if scale is None or scale.source is ScaleSource.ASSUMED else scale.um_per_px
+
+
+def _pixels(picture: Picture) -> int:
+    return picture.width * picture.height
