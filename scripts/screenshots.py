@@ -249,7 +249,7 @@ class Stage:
         self.scripted = None if real else ScriptedBroker()
         self.client: BrokerClient = self.scripted or running_broker()
         preferences = Preferences(folder)
-        self.window = Window(preferences, sample=lambda: None, disclaimer=SHORT_DISCLAIMER)
+        self.window = Window(preferences, sample=lambda: (), disclaimer=SHORT_DISCLAIMER)
         background = Threads()
         reader = ImageFileReader()
         self.presenter = MainPresenter(

@@ -70,6 +70,10 @@ class Size:
     STATUS_BAR: Final = 38
     SIDEBAR: Final = 268
     DETAILS: Final = 332
+    #: In a window that is narrow at its scaling the panels give way so far, until the image has its room.
+    NARROW_SIDEBAR: Final = 184
+    NARROW_DETAILS: Final = 264
+    IMAGE: Final = 400
     ROW: Final = 52
 
 

@@ -79,6 +79,9 @@ class ZmqBrokerClient:
                 return False
             self._poller.poll(math.ceil(left * 1000))
 
+    def descriptors(self) -> tuple[int, ...]:
+        return tuple(int(socket.getsockopt(zmq.FD)) for socket in (self._jobs, self._events, self._monitor))
+
     def close(self) -> None:
         self._jobs.disable_monitor()
         for socket in (self._monitor, self._jobs, self._events):

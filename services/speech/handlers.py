@@ -53,7 +53,7 @@ class SpeechHandlers:
     def _event(self, envelope: Envelope) -> None:
         match envelope.body:
             case ImagesClassified() as news:
-                self._announcer.classified(news)
+                self._announcer.classified(news, envelope.header.correlationid)
             case JobProgressed() as news:
                 self._announcer.progressed(news)
             case JobRequeued() as news:

@@ -22,6 +22,7 @@ from ui.cli import show
 from ui.cli.records import CsvFile, json_line, record
 from ui.client.intake import Gathered, sendable
 from ui.client.job_tracker import BatchAnswer, JobTracker
+from ui.client.remarks import remark_on
 
 #: Up to so many inputs each get a card; more get a row each.
 CARDS = 3
@@ -155,7 +156,9 @@ class ConsoleReport:
             self._print(show.header())
         found = answer.answer
         if found.result is not None:
-            self._print(show.row(found.result, self._name(found.result)))
+            remark = remark_on(found.result.path)
+            name = found.result.name if remark else self._name(found.result)
+            self._print(show.row(found.result, name, remark.short if remark else ""))
         elif found.failure is not None:
             wrap_at = self._terminal.width if self._terminal.is_terminal else None
             self._print(show.failure_row(found.failure, self._name(found.failure), wrap_at))

@@ -78,7 +78,7 @@ def _desktop(settings: Settings, paths: Sequence[Path]) -> int:
 
 def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> int:
     out, err = consoles()
-    paths = arguments.paths or [_sample(err)]
+    paths = arguments.paths or _sample(err)
     gathered = gather(paths)
     _greet(out, why, paths, is_sample=not arguments.paths)
     arguments = argparse.Namespace(
@@ -112,16 +112,16 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
     return code
 
 
-def _sample(err: Console) -> Path:
-    from ui.client.sample import sample_path
+def _sample(err: Console) -> Sequence[Path]:
+    from ui.client.sample import sample_paths
 
     with err.status(tr("preparing the sample")):
-        return sample_path()
+        return sample_paths()
 
 
 def _greet(out: Console, why: str, paths: Sequence[Path], *, is_sample: bool) -> None:
     what = (
-        tr("a sample slide region")
+        tr("eight labelled lymph-node patches and a larger image")
         if is_sample
         else trn("{count} input", "{count} inputs", len(paths))
         if len(paths) > 1

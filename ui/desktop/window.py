@@ -17,6 +17,8 @@ from customtkinter.windows.widgets.scaling import ScalingTracker
 from tkinterdnd2 import DND_FILES, TkinterDnD
 
 from domain.values import Region
+from ui.client.intake import IMAGE_SUFFIXES
+from ui.desktop.chooser import DialogRequest, NativeChooser, NoNativeDialog
 from ui.desktop.keys import bind_keys
 from ui.presenters.background import Background
 from ui.presenters.entries import Row
@@ -31,7 +33,7 @@ from ui.theme import SCALINGS, Ink, Size, ThemeName
 from ui.widgets.details import Details
 from ui.widgets.fonts import prepare_fonts
 from ui.widgets.icons import icon
-from ui.widgets.native import dress_file_dialog
+from ui.widgets.native import dress_file_dialog, suggested_scaling
 from ui.widgets.paint import photo
 from ui.widgets.picture import PyramidPicture
 from ui.widgets.rule import Rule
@@ -44,14 +46,21 @@ from ui.widgets.viewer import Viewer
 log = logging.getLogger(__name__)
 
 SMALLEST = (960, 600)
-IMAGE_TYPES = "*.png *.jpg *.jpeg *.tif *.tiff *.bmp *.webp *.gif *.jp2 *.svs *.ndpi *.scn"
 SYSTEM_THEME_EVERY_MS = 5000
 
 
 class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     """Passive: implements ``MainView``. ``attach`` gives it its desk before anything is shown."""
 
-    def __init__(self, preferences: Preferences, *, sample: Callable[[], Path | None] | None, disclaimer: str) -> None:
+    def __init__(
+        self,
+        preferences: Preferences,
+        *,
+        sample: Callable[[], Sequence[Path]] | None,
+        disclaimer: str,
+        chooser: NativeChooser | None = None,
+    ) -> None:
+        """``chooser`` None: Tk's own file dialog."""
         prepare_fonts()
         # CustomTkinter asks the desktop for its theme 33 times a second in "system" mode; see _follow_system.
         AppearanceModeTracker.appearance_mode_set_by = "user"
@@ -59,12 +68,15 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         ScalingTracker.update_loop_interval = 1000
         self._preferences = preferences
         remembered = preferences.remembered
-        ScalingTracker.widget_scaling = remembered.scaling
         if remembered.theme != "system":
             ctk.set_appearance_mode(remembered.theme)
         super().__init__(fg_color=Ink.WINDOW)
+        self._suggested_scaling = suggested_scaling(self, SMALLEST)
+        ScalingTracker.widget_scaling = self.scaling
         self.title("Histovox")
         self._sample = sample
+        self._chooser = chooser
+        self._asking = False
         self._disclaimer = disclaimer
         self._presenter: MainPresenter | None = None
         self._background: Background | None = None
@@ -73,6 +85,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._closed: Callable[[], None] = lambda: None
         self.sheet: Any = None
         self._set_geometry(remembered.geometry)
+        self._side_widths = (Size.SIDEBAR, Size.DETAILS)
         self._build()
         self._accept_drops()
         bind_keys(self)
@@ -86,7 +99,15 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._background = background
         self._closed = on_close
         self.set_theme(self._preferences.remembered.theme)
-        self.top.show_scaling(self._preferences.remembered.scaling)
+        self.top.show_scaling(self.scaling)
+
+    @property
+    def watch(self) -> Callable[[int, Callable[[], None]], None] | None:
+        """Calls back whenever a descriptor is readable; None where Tk cannot watch one (Windows)."""
+        watch_file = getattr(self.tk, "createfilehandler", None)
+        if watch_file is None:
+            return None
+        return lambda descriptor, call: watch_file(descriptor, tkinter.READABLE, lambda *_: call())
 
     @property
     def presenter(self) -> MainPresenter:
@@ -107,6 +128,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_help=self.show_help,
         )
         self.top.grid(row=0, column=0, columnspan=3, sticky="ew")
+        self.top.bind("<Configure>", lambda _: self._share_width(), add="+")
         self.sidebar = Sidebar(
             self,
             on_tab=lambda tab: self.presenter.switch_tab(tab),
@@ -115,6 +137,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_clear=self.ask_clear,
             on_search=lambda text, word: self.presenter.filter(text, word),
             on_more=lambda: self.presenter.history.more(),
+            on_pointer=lambda inside: self.presenter.worklist.hold_order(inside),
         )
         self.sidebar.grid(row=1, column=0, sticky="ns")
         self.viewer = Viewer(
@@ -135,7 +158,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             self,
             on_mute=lambda: self.presenter.speech.toggle_mute(),
             on_stop=lambda: self.presenter.speech.stop(),
-            on_repeat=lambda: self.presenter.speech.repeat(),
+            on_repeat=lambda: self.presenter.repeat(),
             on_voice=self.show_voice,
         )
         self.status.grid(row=2, column=0, columnspan=3, sticky="ew")
@@ -146,7 +169,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     def _build_right(self) -> None:
         from ui.widgets.disclaimer import Disclaimer
 
-        right = ctk.CTkFrame(self, width=Size.DETAILS, corner_radius=0, fg_color=Ink.PANEL)
+        right = self._right = ctk.CTkFrame(self, width=Size.DETAILS, corner_radius=0, fg_color=Ink.PANEL)
         right.grid(row=1, column=2, sticky="ns")
         right.grid_propagate(False)
         right.grid_columnconfigure(0, weight=1)
@@ -285,41 +308,65 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     # --- what a person does -----------------------------------------------------------------------------------------
 
     def ask_files(self) -> None:
-        """The system's dialog for files."""
-        dress_file_dialog(self, self._preferences.remembered.scaling)
-        chosen = filedialog.askopenfilenames(
-            parent=self,
-            title="Open images",
-            initialdir=self._preferences.remembered.last_folder or None,
-            filetypes=[("Images", IMAGE_TYPES), ("All files", "*")],
-        )
-        if chosen:
-            self.presenter.open([Path(name) for name in chosen])
+        """The desktop's dialog for files."""
+        self._ask("files", "Open images")
 
     def ask_folder(self) -> None:
-        """The system's dialog for a folder."""
-        dress_file_dialog(self, self._preferences.remembered.scaling)
-        chosen = filedialog.askdirectory(
-            parent=self,
-            title="Open a folder of images",
-            initialdir=self._preferences.remembered.last_folder or None,
-            mustexist=True,
+        """The desktop's dialog for a folder."""
+        self._ask("folder", "Open a folder of images")
+
+    def _ask(self, kind: Literal["files", "folder"], title: str) -> None:
+        if self._asking:
+            return
+        self._asking = True
+        request = DialogRequest(
+            kind=kind,
+            title=title,
+            folder=self._preferences.remembered.last_folder,
+            patterns=tuple(sorted(f"*{suffix}" for suffix in IMAGE_SUFFIXES)),
+            window_id=int(self.wm_frame(), 16),
         )
-        if chosen:
-            self.presenter.open([Path(chosen)])
+        if self._chooser is None or self._background is None:
+            self._ask_tk(request)
+            return
+        chooser = self._chooser
+        self._background.run(
+            "dialog", lambda: chooser.ask(request), self._chosen, lambda error: self._not_native(request, error)
+        )
+
+    def _not_native(self, request: DialogRequest, error: Exception) -> None:
+        if not isinstance(error, NoNativeDialog):
+            log.error("the desktop's file dialog failed", exc_info=error)
+        self._chooser = None
+        # Not in this turn of the pump: Tk's dialog returns only when it is closed.
+        self.after_idle(self._ask_tk, request)
+
+    def _ask_tk(self, request: DialogRequest) -> None:
+        """Tk's own dialog; the window goes on living meanwhile."""
+        dress_file_dialog(self, self.scaling)
+        folder = request.folder or None
+        chosen: Sequence[str]
+        if request.kind == "files":
+            types = [("Images", " ".join(request.patterns)), ("All files", "*")]
+            chosen = (
+                filedialog.askopenfilenames(parent=self, title=request.title, initialdir=folder, filetypes=types) or ()
+            )
+        else:
+            answer = filedialog.askdirectory(parent=self, title=request.title, initialdir=folder, mustexist=True)
+            chosen = [answer] if answer else []
+        self._chosen([Path(name) for name in chosen])
+
+    def _chosen(self, paths: Sequence[Path]) -> None:
+        self._asking = False
+        if paths:
+            self.presenter.open(paths)
 
     def _open_sample(self) -> None:
         assert self._sample is not None and self._background is not None
-        self._background.run("sample", self._sample, self._sample_ready, self._sample_failed)
-
-    def _sample_ready(self, path: Path | None) -> None:
-        if path is None:
-            self.notify("warning", "There is no sample on this computer.")
-        else:
-            self.presenter.open([path])
+        self._background.run("sample", self._sample, self.presenter.open, self._sample_failed)
 
     def _sample_failed(self, error: Exception) -> None:
-        self.notify("failure", f"The sample could not be made ({error}).")
+        self.notify("failure", f"The sample could not be opened ({error}).")
 
     def focus_region(self, rank: int) -> None:
         """Zoom to one of the top regions."""
@@ -410,11 +457,30 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._preferences.change(scaling=scaling)
         self.top.show_scaling(scaling)
         ctk.set_widget_scaling(scaling)
+        self._share_width()
+
+    @property
+    def scaling(self) -> float:
+        """The person's, else what the screen suggests."""
+        return self._preferences.remembered.scaling or self._suggested_scaling
+
+    def _share_width(self) -> None:
+        """Panels become narrower where the image would have too little room between them."""
+        lacking = Size.SIDEBAR + Size.IMAGE + Size.DETAILS - self.winfo_width() / self.scaling
+        can_give = Size.SIDEBAR - Size.NARROW_SIDEBAR + Size.DETAILS - Size.NARROW_DETAILS
+        share = min(max(lacking / can_give, 0.0), 1.0)
+        widths = (
+            round(Size.SIDEBAR - share * (Size.SIDEBAR - Size.NARROW_SIDEBAR)),
+            round(Size.DETAILS - share * (Size.DETAILS - Size.NARROW_DETAILS)),
+        )
+        if widths != self._side_widths:
+            self._side_widths = widths
+            self.sidebar.configure(width=widths[0])
+            self._right.configure(width=widths[1])
 
     def step_scaling(self, by: int) -> None:
         """The next larger or smaller step."""
-        now = self._preferences.remembered.scaling
-        nearest = min(range(len(SCALINGS)), key=lambda index: abs(SCALINGS[index] - now))
+        nearest = min(range(len(SCALINGS)), key=lambda index: abs(SCALINGS[index] - self.scaling))
         self.set_scaling(SCALINGS[min(max(nearest + by, 0), len(SCALINGS) - 1)])
 
     def _set_scaling(self, new_widget_scaling: float, new_window_scaling: float) -> None:
@@ -459,5 +525,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         """Remember the window's place, and end."""
         with contextlib.suppress(tkinter.TclError):
             self._preferences.change(geometry=tkinter.Tk.geometry(self))
+        if self._chooser is not None:
+            self._chooser.close()
         self._closed()
         self.quit()

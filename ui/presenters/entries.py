@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +9,7 @@ from enum import StrEnum
 from domain.messages.imaging import ItemAnswer
 from domain.messages.jobs import HistoryEntry
 from domain.values import ImageResult, ItemFailure, VerdictWord
+from ui.client.remarks import remark_on
 from ui.theme import VERDICT_SHORT
 
 
@@ -97,17 +97,13 @@ def answered(entry: WorklistEntry, answer: ItemAnswer, heat_map: bytes | None, a
     )
 
 
-def by_suspicion(entries: Iterable[WorklistEntry]) -> list[WorklistEntry]:
-    """Most suspicious first; then what was not assessed, what failed, and what still waits (in the order opened)."""
-
-    def rank(entry: WorklistEntry) -> tuple[int, float]:
-        if entry.probability is not None:
-            return 0, -entry.probability
-        if entry.state is EntryState.DONE:
-            return 1, 0.0
-        return (2, 0.0) if entry.state is EntryState.FAILED else (3, 0.0)
-
-    return sorted(entries, key=rank)
+def suspicion_rank(entry: WorklistEntry) -> tuple[int, float]:
+    """Sorts the most suspicious first; then what was not assessed, what failed, and what still waits."""
+    if entry.probability is not None:
+        return 0, -entry.probability
+    if entry.state is EntryState.DONE:
+        return 1, 0.0
+    return (2, 0.0) if entry.state is EntryState.FAILED else (3, 0.0)
 
 
 def row_of(entry: WorklistEntry, now: datetime) -> Row:
@@ -154,5 +150,6 @@ def _detail(entry: WorklistEntry, now: datetime) -> str:
     if entry.failure is not None:
         return "Cancelled" if entry.failure.code == "cancelled" else "Could not be classified"
     assert entry.word is not None
-    time = when(entry.answered_at, now)
-    return " · ".join(part for part in (VERDICT_SHORT[entry.word], time) if part)
+    remark = remark_on(entry.path)
+    beside = remark.short if remark else when(entry.answered_at, now)
+    return " · ".join(part for part in (VERDICT_SHORT[entry.word], beside) if part)

@@ -17,6 +17,8 @@ from ui.presenters.outgoing import send
 PAGE = 100
 #: A query without an answer for so long is taken for lost, and asked again when there is a reason.
 ANSWER_WITHIN_S = 2.0
+#: While answers come, a list in front is asked for again at most so often.
+REFRESH_EVERY_S = 1.0
 
 
 class HistoryView(Protocol):
@@ -61,9 +63,9 @@ class HistoryPresenter:
         self._stale = True
 
     def tick(self) -> None:
-        """Called now and then."""
-        lost = self._clock() - self._asked_at > ANSWER_WITHIN_S
-        if self._stale and (self._query is None or lost):
+        """Called now and then while the history is in front."""
+        since = self._clock() - self._asked_at
+        if self._stale and since >= (REFRESH_EVERY_S if self._query is None else ANSWER_WITHIN_S):
             self.refresh()
 
     def search(self, text: str) -> None:

@@ -22,7 +22,7 @@ from ui.presenters.entries import WorklistEntry
 from ui.presenters.outgoing import send
 from ui.presenters.preferences import Preferences
 
-#: Pictures kept for stepping to and fro; large ones are not kept.
+#: Pictures kept for stepping to and fro, and their pixels altogether (four bytes each with the halvings).
 KEPT = 6
 KEPT_PIXELS = 24_000_000
 
@@ -175,7 +175,7 @@ class ImagePresenter:
             return
         if same_picture:
             self._check_same_bytes()
-            self._refresh()
+            self._refresh_and_explain()
             return
         self._load(entry)
 
@@ -211,16 +211,16 @@ class ImagePresenter:
             self._load(self._entry)
 
     def _picture_ready(self, path: str, loaded: Loaded) -> None:
-        if loaded.picture.width * loaded.picture.height <= KEPT_PIXELS:
+        if _pixels(loaded.picture) <= KEPT_PIXELS:
             self._cache[path] = loaded
-            while len(self._cache) > KEPT:
+            while len(self._cache) > KEPT or sum(_pixels(kept.picture) for kept in self._cache.values()) > KEPT_PIXELS:
                 self._cache.popitem(last=False)
         if self._entry is None or self._entry.path != path:
             return
         self._loaded = loaded
         self._check_same_bytes()
         self._view.show_picture(loaded.picture, self._entry.name)
-        self._refresh()
+        self._refresh_and_explain()
 
     def _no_picture(self, path: str, error: Exception) -> None:
         if self._entry is None or self._entry.path != path:
@@ -257,9 +257,7 @@ class ImagePresenter:
     def toggle_attention(self) -> None:
         """Grad-CAM on or off; asked of the classifier when it is not known yet."""
         self.attention_on = not self.attention_on
-        self._refresh()
-        if self.attention_on:
-            self._ask_attention()
+        self._refresh_and_explain()
 
     def set_opacity(self, opacity: float) -> None:
         """Of all overlays, 0 … 1."""
@@ -274,9 +272,7 @@ class ImagePresenter:
             self._region = None
         else:
             self._view.zoom_to(regions[rank - 1].region)
-        self._refresh()
-        if self.attention_on:
-            self._ask_attention()
+        self._refresh_and_explain()
 
     # --- explanations -----------------------------------------------------------------------------------------------
 
@@ -358,6 +354,12 @@ class ImagePresenter:
             usable and not self._changed_on_disk and entry is not None and entry.word is not VerdictWord.OUT_OF_DOMAIN
         )
 
+    def _refresh_and_explain(self) -> None:
+        """Grad-CAM stays on from image to image, so every image that is shown is asked about while it is."""
+        self._refresh()
+        if self.attention_on:
+            self._ask_attention()
+
     def _refresh(self) -> None:
         entry, remembered = self._entry, self._preferences.remembered
         result = entry.result if entry and self._loaded and not self._changed_on_disk else None
@@ -418,3 +420,7 @@ class ImagePresenter:
         if scale is None and self._entry.path:
             scale = self._preferences.scale_for(Path(self._entry.path)) or self._loaded.picture.scale
         return None if scale is None or scale.source is ScaleSource.ASSUMED else scale.um_per_px
+
+
+def _pixels(picture: Picture) -> int:
+    return picture.width * picture.height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -9,9 +10,11 @@ from domain.errors import NoSoundDevice
 from domain.messages.envelope import Envelope
 from domain.messages.speech import (
     ConfigureSpeech,
+    Language,
     QuerySpeech,
     RepeatUtterance,
     SetAnnouncements,
+    Speak,
     SpeechConfigured,
     SpeechFailed,
     StopSpeaking,
@@ -24,6 +27,8 @@ from ui.presenters.outgoing import send
 
 #: Troubles that last: told once, not at every sentence.
 LASTING = frozenset({NoSoundDevice.code})
+#: Requests whose sentences are known to be this window's own.
+OWN_REQUESTS = 500
 
 Announcements = Literal["all", "suspicious", "summary", "none"]
 
@@ -51,7 +56,7 @@ class SpeechDisplay:
     rate_wpm: int = 170
     volume: float = 1.0
     muted: bool = False
-    language: str = "en"
+    language: Language = "en"
     has_sound_device: bool = True
     announcements: Announcements = "all"
 
@@ -91,6 +96,7 @@ class SpeechPresenter:
         self._view = view
         self._utterance: str | None = None
         self._told: set[str] = set()
+        self._own: deque[str] = deque(maxlen=OWN_REQUESTS)
         self.display = SpeechDisplay(present=False)
         self.caption = Caption("", False, False)
 
@@ -116,7 +122,10 @@ class SpeechPresenter:
                 self._told.discard(NoSoundDevice.code)
         elif isinstance(body, UtteranceStarted):
             self._utterance = body.utterance_id
-            self._say(Caption(body.text, speaking=True, audible=body.audible))
+            asked = envelope.header.correlationid
+            # Another window's sentence must not be taken for one about the image that is shown here.
+            text = body.text if asked is None or asked in self._own else f"Elsewhere: {body.text}"
+            self._say(Caption(text, speaking=True, audible=body.audible))
         elif isinstance(body, UtteranceFinished):
             if body.utterance_id == self._utterance:
                 self._say(Caption(self.caption.text, speaking=False, audible=self.caption.audible))
@@ -135,9 +144,18 @@ class SpeechPresenter:
         """Silence now."""
         send(self._client, StopSpeaking())
 
+    def note_own(self, request_id: str | None) -> None:
+        """Sentences that this request brings are about this window's images."""
+        if request_id is not None:
+            self._own.append(request_id)
+
+    def say(self, text: str) -> None:
+        """Say this now, in the voice's language."""
+        self.note_own(send(self._client, Speak(text=text, urgent=True, language=self.display.language)))
+
     def repeat(self) -> None:
         """Say the last sentence again."""
-        send(self._client, RepeatUtterance())
+        self.note_own(send(self._client, RepeatUtterance()))
 
     def toggle_mute(self) -> None:
         """Mute or unmute."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from domain.values import ImageResult, ItemFailure, Note, Region, Scale, ScaleSource, Verdict, VerdictWord
+from ui.client.remarks import remark_on
 from ui.presenters.entries import EntryState, WorklistEntry, percent
 from ui.presenters.workers_presenter import short_device
 from ui.theme import VERDICT_WORDS
@@ -58,6 +59,8 @@ class VerdictDisplay:
     validation: str = ""
     computed: str = ""
     """Where, how long, how many patches."""
+    remark: str = ""
+    """What is known of a sample image, as "Labelled: tumour"; empty for all others."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ _EXPLANATIONS = {
     VerdictWord.NO_TUMOUR: "No region reaches the threshold.",
     VerdictWord.OUT_OF_DOMAIN: "This does not look like the stained tissue that the model knows. "
     "A probability would mislead, so there is none.",
+}
+
+_EXPLANATIONS_OF_A_PATCH = _EXPLANATIONS | {
+    VerdictWord.TUMOUR: "This patch is above the threshold.",
+    VerdictWord.NO_TUMOUR: "This patch is below the threshold.",
 }
 
 _SOURCES = {
@@ -129,12 +137,14 @@ def card_of(entry: WorklistEntry | None, progress: float | None = None) -> CardD
 def verdict_display(result: ImageResult, *, from_journal: bool = False) -> VerdictDisplay:
     """A result in words."""
     verdict = result.verdict
+    explanations = _EXPLANATIONS if result.patches > 1 else _EXPLANATIONS_OF_A_PATCH
+    remark = remark_on(result.path)
     return VerdictDisplay(
         name=result.name,
         size=size_text(result),
         word=verdict.word,
         headline=VERDICT_WORDS[verdict.word],
-        explanation=_EXPLANATIONS[verdict.word],
+        explanation=explanations[verdict.word],
         probability=verdict.probability,
         probability_text=percent(verdict.probability) if verdict.probability is not None else "",
         calibration=_calibration(verdict),
@@ -149,6 +159,7 @@ def verdict_display(result: ImageResult, *, from_journal: bool = False) -> Verdi
         model=result.model.title,
         validation=result.model.validation,
         computed=_computed(result, from_journal),
+        remark=remark.text if remark else "",
     )
 
 
@@ -160,7 +171,7 @@ def failure_display(failure: ItemFailure) -> FailureDisplay:
     elif ours:
         fault = "This is Histovox's fault, not the image's. Please try again."
     else:
-        fault = "The trouble is with the input; the same file will fail again."
+        fault = "The trouble is with the file. Once it has been put right, try again."
     return FailureDisplay(
         name=failure.name,
         title=_TITLES.get(failure.code, "Histovox could not finish" if ours else "This cannot be classified"),

@@ -106,6 +106,10 @@ class Details(ScrollSurface):
     def _verdict(self, card: VerdictDisplay, y: int) -> int:
         y = self._heading(card.name, card.size, y)
         y = self._verdict_block(card, y) + self.px(Space.LARGE)
+        if card.remark:
+            self._marked_line("info", Ink.ACCENT, y + self.px(8))
+            y = self._paragraph(card.remark, y, indent=self.px(26), colour=Ink.TEXT, style=Type.BODY_STRONG)
+            y += self.px(Space.LARGE)
         if card.regions:
             y = self._regions(card.regions, y) + self.px(Space.LARGE)
         y = self._scale(card, y) + self.px(Space.LARGE)
@@ -138,7 +142,9 @@ class Details(ScrollSurface):
         middle = y + self.px(19)
         self.picture(rounded(disc, disc, disc / 2, self.colour(tone.fill), tint), x, middle - disc // 2)
         self.icon(tone.icon, x + disc // 2, middle, "#FFFFFF" if not self.dark else "#14161A", 18)
-        style = Type.TITLE if self.measure(Type.TITLE, headline) <= width - disc - self.px(12) else Type.HEADING
+        styles = (Type.TITLE, Type.HEADING, Type.BODY_STRONG)
+        room = width - disc - self.px(12)
+        style = next((style for style in styles if self.measure(style, headline) <= room), Type.SMALL_STRONG)
         self.text(x + disc + self.px(12), middle, headline, style, tone.ink)
 
     def _probability(self, card: VerdictDisplay, tone: Tone, x: int, y: int, width: int) -> None:
@@ -233,9 +239,11 @@ class Details(ScrollSurface):
         y = self._section("Scale", y)
         self._marked_line("ruler", Ink.TEXT_SOFT, y + self.px(8))
         x = self._left + self.px(26)
-        self.text(x, y + self.px(7), card.scale_text, Type.BODY_STRONG)
+        room = self._width - self.px(26 + Space.SMALL) - self.px(self.scale_button.cget("width"))
+        self.text(x, y + self.px(7), self.shorten(Type.BODY_STRONG, card.scale_text, room), Type.BODY_STRONG)
         colour: Colour = Tones.WARNING.ink if card.scale_assumed else Ink.TEXT_FAINT
         source = "assumed: the file does not say" if card.scale_assumed else card.scale_source
+        source = self.shorten(Type.CAPTION, source, room)
         self.text(x, y + self.px(25), source, Type.CAPTION, colour)
         self.canvas.create_window(self._left + self._width, y + self.px(15), window=self.scale_button, anchor="e")
         return y + self.px(34)

@@ -193,12 +193,15 @@ class ImageCanvas(Surface):
             return None
         width = max(round(bar[0]), self.measure(Type.CAPTION_STRONG, bar[1])) + self.px(24)
         left, bottom = self.px(Space.MEDIUM), round(view.panel_height) - self.px(Space.MEDIUM)
+        legend = self._legend_plate(view)
+        if legend is not None and left + width + self.px(Space.SMALL) > legend[0]:
+            bottom = legend[1] - self.px(Space.SMALL)
         return left, bottom - self.px(38), left + width, bottom
 
     def _legend_plate(self, view: Viewport) -> tuple[int, int, int, int] | None:
         if not self._overlays:
             return None
-        width, each = self.px(188), self.px(48)
+        width, each = min(self.px(188), round(view.panel_width) - 2 * self.px(Space.MEDIUM)), self.px(48)
         right, bottom = (
             round(view.panel_width) - self.px(Space.MEDIUM),
             round(view.panel_height) - self.px(Space.MEDIUM),

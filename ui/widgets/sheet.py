@@ -57,7 +57,7 @@ class Sheet(ctk.CTkFrame):
         super().__init__(self._scrim, corner_radius=0, fg_color=Ink.PANEL, bg_color=Ink.PANEL)
         self.bind("<Configure>", lambda _: self._scrim.redraw_soon(), add="+")
         self._on_close = on_close
-        self._before = window.focus_get()
+        self._before = _focused(window)
         self.grid_columnconfigure(0, weight=1, minsize=0)
         heading = words(self, title, Type.HEADING)
         heading.grid(row=0, column=0, padx=(Space.LARGE, 0), pady=(Space.SMALL, Space.SMALL), sticky="w")
@@ -98,6 +98,14 @@ class Sheet(ctk.CTkFrame):
     def _escape(self) -> str:
         self.close()
         return "break"
+
+
+def _focused(window: Any) -> Any:
+    """The widget with the keyboard; None where there is none, or it is in a dialog that Tk itself has made."""
+    try:
+        return window.focus_get()
+    except KeyError:
+        return None
 
 
 def words(master: Any, text: str, style: TextStyle, colour: Colour = Ink.TEXT, wrap: int = 0) -> ctk.CTkLabel:

@@ -58,6 +58,7 @@ class Sidebar(ctk.CTkFrame):
         on_clear: Callable[[], None],
         on_search: Callable[[str, VerdictWord | None], None],
         on_more: Callable[[], None],
+        on_pointer: Callable[[bool], None],
     ) -> None:
         super().__init__(master, width=Size.SIDEBAR, corner_radius=0, fg_color=Ink.PANEL)
         self.grid_propagate(False)
@@ -74,11 +75,17 @@ class Sidebar(ctk.CTkFrame):
             choices=(("open", "Open"), ("history", "History")),
             chosen="open",
             on_choose=self._tab_chosen,
-            width=Size.SIDEBAR - 2 * Space.MEDIUM,
+            width=Size.NARROW_SIDEBAR - 2 * Space.MEDIUM,
         )
         self.tabs.grid(row=0, column=0, padx=Space.MEDIUM, pady=(Space.MEDIUM, Space.SMALL), sticky="ew")
         self._build_search()
-        self.rows = RowList(self, on_select=on_select, on_forget=on_forget, on_end=lambda: self._end(on_more))
+        self.rows = RowList(
+            self,
+            on_select=on_select,
+            on_forget=on_forget,
+            on_end=lambda: self._end(on_more),
+            on_pointer=on_pointer,
+        )
         self.rows.grid(row=3, column=0, sticky="nsew")
         self._footer = Footer(self)
         self._footer.grid(row=4, column=0, padx=(Space.LARGE, 0), pady=Space.TINY, sticky="ew")
@@ -94,6 +101,7 @@ class Sidebar(ctk.CTkFrame):
         self._bar.grid_columnconfigure(0, weight=1)
         self.search = ctk.CTkEntry(
             self._bar,
+            width=80,
             height=Size.CONTROL,
             corner_radius=Radius.CONTROL,
             border_width=1,
@@ -147,7 +155,7 @@ class Sidebar(ctk.CTkFrame):
         if self.tab == "open":
             self._bar.grid_forget()
             rows, selected = self._open
-            self.rows.show(rows, selected, EMPTY_OPEN)
+            self.rows.show(rows, selected, EMPTY_OPEN, "open")
             self._footer.show("Most suspicious first" if len(rows) > 1 else "")
             self.clear.set(
                 text="Clear", enabled=bool(rows), tooltip="Take finished images off this list; the history keeps them"
@@ -156,7 +164,7 @@ class Sidebar(ctk.CTkFrame):
         self._bar.grid(row=1, column=0, padx=Space.MEDIUM, pady=(0, Space.SMALL), sticky="ew")
         rows, selected, total = self._history
         searching = bool(self.search.get()) or self._word is not None
-        self.rows.show(rows, selected, EMPTY_SEARCH if searching else EMPTY_HISTORY)
+        self.rows.show(rows, selected, EMPTY_SEARCH if searching else EMPTY_HISTORY, "history")
         self._footer.show(f"{total:,} result{'s' if total != 1 else ''}" if total else "")
         self.clear.set(
             text="Clear all", enabled=bool(total), tooltip="Remove every result from this computer's history"

@@ -62,7 +62,8 @@ class Surface(CTkBaseClass):
     @property
     def focused(self) -> bool:
         """Whether the keyboard is here."""
-        return bool(self.canvas.focus_displayof() is self.canvas)
+        # Not focus_displayof(): it fails while the keyboard is in a dialog that Tk itself has made.
+        return str(self.canvas.tk.call("focus", "-displayof", self.canvas)) == str(self.canvas)
 
     def px(self, value: float) -> int:
         """A layout length in screen pixels."""
