@@ -103,7 +103,7 @@ class BrokerClient(Protocol):
         ...
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         ...
 
 
@@ -122,12 +122,12 @@ class WorkerLine(Protocol):
         ...
 
     def close(self) -> None:
-        """Send what is queued (at most a second) and hang up."""
+        """Send what is queued (at most a second) and close."""
         ...
 
 
 class SessionLine(Protocol):
-    """A line to the event bus for processes that hear and tell (speech, supervisor, listener)."""
+    """A connection to the event bus for processes that subscribe and publish (speech, supervisor, listener)."""
 
     session: str
 
@@ -136,11 +136,11 @@ class SessionLine(Protocol):
         ...
 
     def publish(self, body: Message, *, correlation_id: str | None = None, to_everybody: bool = False) -> None:
-        """Tell this session, or everybody. Any thread may call it."""
+        """Publish to this session, or to everybody. Any thread may call it."""
         ...
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         ...
 
 

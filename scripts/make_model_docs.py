@@ -49,7 +49,7 @@ def main() -> int:
     _, _, after = rest.partition(END)
     wanted = {
         PAGE: _page(packages, default),
-        README: f"{before}{BEGIN}\n{_table(packages, default)}\n{END}{after}",
+        README: f"{before}{BEGIN}\n{_summary(packages, default)}\n{END}{after}",
     } | {CARDS / f"{package.name}.md": _card(package) for package in packages}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     left_over = [path for path in CARDS.glob("*.md") if path not in wanted]
@@ -65,6 +65,30 @@ def main() -> int:
     return 0
 
 
+def _summary(packages: list[PackageSummary], default: str) -> str:
+    """What the README says: three columns; the rest is on the page of the models."""
+    lines = ["| Model | AUC (95 %) | Sensitivity / specificity at its threshold |", "|---|---|---|"]
+    for package in packages:
+        _, evaluation = _parts(package)
+        lines.append(
+            f"| {_titled(package, default)} | {evaluation.auc:.3f} ({_span(evaluation.auc_interval)}) "
+            f"| {evaluation.sensitivity:.3f} / {evaluation.specificity:.3f} |"
+        )
+    return "\n".join([*lines, "", _protocol(packages)])
+
+
+def _titled(package: PackageSummary, default: str) -> str:
+    return f"{_parts(package)[0].title}{' (default)' if package.name == default else ''}"
+
+
+def _protocol(packages: list[PackageSummary]) -> str:
+    _, evaluation = _parts(packages[0])
+    return (
+        f"Protocol: {evaluation.protocol}; n = {evaluation.n:,}, the half that chose nothing; 95 % bootstrap "
+        "intervals over patches in brackets."
+    )
+
+
 def _table(packages: list[PackageSummary], default: str) -> str:
     lines = [
         "| Model | AUC | AUC, eight views | Accuracy at 0.5 | At the threshold: sensitivity / specificity | ECE "
@@ -73,19 +97,15 @@ def _table(packages: list[PackageSummary], default: str) -> str:
     ]
     for package in packages:
         card, evaluation = _parts(package)
-        mark = " (default)" if package.name == default else ""
         views, half = evaluation.extra["eight_views"], evaluation.extra["at_half"]
         lines.append(
-            f"| {card.title}{mark} | {evaluation.auc:.3f} ({_span(evaluation.auc_interval)}) "
+            f"| {_titled(package, default)} | {evaluation.auc:.3f} ({_span(evaluation.auc_interval)}) "
             f"| {_averaged(views)} | {half['accuracy']:.3f} "
             f"| {evaluation.sensitivity:.3f} / {evaluation.specificity:.3f} | {evaluation.ece:.3f} "
             f"| {package.size_bytes / 1e6:.0f} MB, {card.storage.weights} |"
         )
-    _, evaluation = _parts(packages[0])
-    return "\n".join(lines) + (
-        f"\n\nProtocol: {evaluation.protocol}; n = {evaluation.n:,}, the half that chose nothing; 95 % bootstrap "
-        "intervals over patches in brackets. Eight views: margins averaged over the symmetries of the square."
-    )
+    views_explained = "Eight views: margins averaged over the symmetries of the square."
+    return "\n".join([*lines, "", f"{_protocol(packages)} {views_explained}"])
 
 
 def _averaged(views: dict[str, Any]) -> str:

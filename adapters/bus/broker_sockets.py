@@ -23,20 +23,20 @@ SPEECH_PREFIX: Final = codec.speech_scope("")
 
 
 class TransportListener(Protocol):
-    """Who acts on what arrives (the desk)."""
+    """Handles what arrives (the broker's request handler)."""
 
-    def client_said(self, client: bytes, request: Envelope) -> None: ...
-    def bus_said(self, envelope: Envelope) -> bool: ...
-    def worker_said(self, endpoint: str, envelope: Envelope) -> None: ...
+    def handle_request(self, client: bytes, request: Envelope) -> None: ...
+    def handle_event(self, envelope: Envelope) -> bool: ...
+    def handle_worker_message(self, endpoint: str, envelope: Envelope) -> None: ...
     def worker_connected(self, endpoint: str) -> None: ...
     def worker_disconnected(self, endpoint: str) -> None: ...
-    def session_came(self, session: str) -> None: ...
-    def speech_came(self, session: str) -> None: ...
-    def speech_left(self, session: str) -> None: ...
+    def session_subscribed(self, session: str) -> None: ...
+    def speech_subscribed(self, session: str) -> None: ...
+    def speech_unsubscribed(self, session: str) -> None: ...
 
 
 class BrokerSockets:
-    """The wires of one broker, owned by one thread; also its post (``to_client``, ``to_worker``, ``publish``).
+    """The sockets of one broker, owned by one thread: its ``Transport`` and its ``MessageSender``.
 
     Raises: AddressInUse, ConfigurationError.
     """
@@ -100,7 +100,7 @@ class BrokerSockets:
 
     def _connected(self, endpoint: str) -> Socket:
         socket = open_socket(zmq.DEALER, max_message_bytes=self._max)
-        # Nothing is queued for a worker that is not there: the desk keeps its jobs until one is.
+        # Nothing is queued for a worker that is not there: the broker keeps its jobs until one is.
         socket.setsockopt(zmq.IMMEDIATE, 1)
         self._watch(socket, lambda listener: self._from_worker(endpoint, listener))
         monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
@@ -131,7 +131,7 @@ class BrokerSockets:
                 log.warning("refused a client's message: %s", error.message)
                 self.to_client(client, codec.rejection(frames, error, source=self._source))
                 continue
-            listener.client_said(client, request)
+            listener.handle_request(client, request)
 
     def _from_bus(self, listener: TransportListener) -> None:
         for _ in range(A_TURN):
@@ -143,7 +143,7 @@ class BrokerSockets:
             except HistovoxError as error:
                 log.warning("dropped a published message: %s", error.message)
                 continue
-            if listener.bus_said(envelope):
+            if listener.handle_event(envelope):
                 # The topic is made anew: nobody may publish under another's session or as a command.
                 topic = codec.topic(envelope.header.session, envelope.header.type)
                 send_now(self._events, [topic, *message[1:]])
@@ -161,11 +161,11 @@ class BrokerSockets:
     def _subscribed(listener: TransportListener, scope: str, *, came: bool) -> None:
         session = scope.removeprefix(SPEECH_PREFIX)
         if not codec.is_scope(session):
-            return  # a subscription of somebody else's making; nothing is ever published under it
+            return  # not a scope of ours; nothing is ever published under it
         if scope.startswith(SPEECH_PREFIX):
-            (listener.speech_came if came else listener.speech_left)(session)
+            (listener.speech_subscribed if came else listener.speech_unsubscribed)(session)
         elif came:
-            listener.session_came(scope)
+            listener.session_subscribed(scope)
 
     def _from_worker(self, endpoint: str, listener: TransportListener) -> None:
         for _ in range(A_TURN):
@@ -175,12 +175,12 @@ class BrokerSockets:
             try:
                 envelope = codec.decode(frames)
             except ProtocolMismatch as error:
-                # Its words cannot be read, but that somebody is there who speaks otherwise must be told.
+                # The message cannot be read, but a worker of another protocol version must be reported.
                 envelope = codec.rejection(frames, error, source=endpoint)
             except HistovoxError as error:
                 log.warning("dropped a message of the worker at %s: %s", endpoint, error.message)
                 continue
-            listener.worker_said(endpoint, envelope)
+            listener.handle_worker_message(endpoint, envelope)
 
     def _from_monitor(self, endpoint: str, monitor: Socket, listener: TransportListener) -> None:
         for event in monitor_events(monitor):

@@ -33,7 +33,7 @@ def open_socket(kind: int, *, linger_ms: int = 0, max_message_bytes: int = DEFAU
     socket.setsockopt(zmq.MAXMSGSIZE, max_message_bytes)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
-    # A host that vanishes without a word is noticed; a process that hangs is noticed by its missing beats.
+    # A host that vanishes without a word is noticed; a process that hangs is noticed by its missing heartbeats.
     socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
     return socket

@@ -1,4 +1,4 @@
-"""A classifier's line: a ROUTER that binds, and a thread of its own that moves frames and nothing else."""
+"""The classifier's socket: a ROUTER that binds, and a thread that only moves frames."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOSE_S = 1.0
 
 
 class ZmqWorkerLine:
-    """Port WorkerLine. Beats leave in time whatever the receiving thread does, for the line's thread sends them.
+    """Port WorkerLine. Its own thread sends, so that heartbeats leave in time whatever the receiving thread does.
 
     Raises: AddressInUse, ConfigurationError.
     """
@@ -53,7 +53,7 @@ class ZmqWorkerLine:
 
     def receive(self, timeout_s: float) -> tuple[bytes, Envelope] | None:
         if not (self._closing or self._thread.is_alive()):
-            # A worker that can neither hear nor beat must end, so that it is started anew.
+            # A worker that can neither receive nor send heartbeats must end, so that it is restarted.
             raise OurError("The worker's line broke; the log says why.")
         try:
             peer, *frames = self._arrived.get(timeout=timeout_s)

@@ -15,7 +15,7 @@ from typing import IO, Any
 from domain.errors import EngineUnavailable
 
 _ROOT = Path(__file__).resolve().parents[2]
-#: Longest rendering that is believed (ten minutes of sound), so that a mad child cannot fill the memory.
+#: Longest rendering that is believed (ten minutes of sound), so that a faulty child cannot fill the memory.
 _MAX_SOUND_BYTES = 64 * 1024 * 1024
 
 

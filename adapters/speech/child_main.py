@@ -33,7 +33,7 @@ class RenderBackend(Protocol):
 
 
 def serve(backend: RenderBackend, answers: BinaryIO, requests: queue.Queue[bytes]) -> None:
-    """Answer each request, for ever."""
+    """Answer requests until stdin closes."""
     while True:
         request = json.loads(requests.get())
         try:

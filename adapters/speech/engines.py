@@ -17,7 +17,7 @@ class EngineEntry:
     """How an engine is made, and why it cannot work here (None: it can)."""
 
     build: Callable[[], SpeechEngine]
-    why_not: Callable[[], str | None]
+    unavailable_because: Callable[[], str | None]
 
 
 class EngineRegistry:
@@ -25,10 +25,10 @@ class EngineRegistry:
 
     def __init__(self, voice_folders: Sequence[Path] = ()) -> None:
         self._entries = {
-            "pyttsx3": EngineEntry(pyttsx3_engine.Pyttsx3Engine, pyttsx3_engine.why_not),
-            "espeak-ng": EngineEntry(espeak_engine.EspeakEngine, espeak_engine.why_not),
+            "pyttsx3": EngineEntry(pyttsx3_engine.Pyttsx3Engine, pyttsx3_engine.unavailable_because),
+            "espeak-ng": EngineEntry(espeak_engine.EspeakEngine, espeak_engine.unavailable_because),
             "piper": EngineEntry(
-                lambda: piper_engine.PiperEngine(voice_folders), lambda: piper_engine.why_not(voice_folders)
+                lambda: piper_engine.PiperEngine(voice_folders), lambda: piper_engine.unavailable_because(voice_folders)
             ),
             "none": EngineEntry(SilentEngine, lambda: None),
         }
@@ -42,9 +42,9 @@ class EngineRegistry:
         """A new engine; nothing is started before it is used. Raises UnknownEngine."""
         return self._entry(name).build()
 
-    def why_not(self, name: str) -> str | None:
+    def unavailable_because(self, name: str) -> str | None:
         """Why ``name`` cannot work here, as far as one sees without trying; None when it can. Raises UnknownEngine."""
-        return self._entry(name).why_not()
+        return self._entry(name).unavailable_because()
 
     def _entry(self, name: str) -> EngineEntry:
         if name not in self._entries:

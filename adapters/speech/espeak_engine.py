@@ -14,7 +14,7 @@ from domain.messages.speech import Voice
 from domain.ports import Pcm
 
 
-def why_not() -> str | None:
+def unavailable_because() -> str | None:
     """Why it cannot work here; None when it can."""
     return None if shutil.which("espeak-ng") else "the program espeak-ng is not installed (apt-get install espeak-ng)"
 

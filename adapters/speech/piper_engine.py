@@ -18,7 +18,7 @@ def voice_files(folders: Sequence[Path] = ()) -> tuple[Path, ...]:
     return tuple(model for model in found if model.with_name(f"{model.name}.json").exists())
 
 
-def why_not(folders: Sequence[Path] = ()) -> str | None:
+def unavailable_because(folders: Sequence[Path] = ()) -> str | None:
     """Why it cannot work here; None when it can."""
     if find_spec("piper") is None:
         return "the optional extra is not installed (pip install 'histovox[piper]')"

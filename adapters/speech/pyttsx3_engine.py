@@ -15,7 +15,7 @@ from domain.messages.speech import Voice
 from domain.ports import Pcm
 
 
-def why_not() -> str | None:
+def unavailable_because() -> str | None:
     """Why it cannot work here; None when it can."""
     return None if find_spec("pyttsx3") else "the Python package pyttsx3 is not installed (pip install pyttsx3)"
 

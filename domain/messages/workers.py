@@ -1,4 +1,4 @@
-"""Workers and processes: who is there, how they fare."""
+"""Workers and processes: presence and state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class WorkerReady(Message):
 
 
 class WorkerHeartbeat(Message):
-    """Worker → broker, four times a second, from a thread of its own."""
+    """Worker → broker, four times a second."""
 
     worker_id: str
     jobs_held: int = Field(ge=0)

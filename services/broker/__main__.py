@@ -55,7 +55,9 @@ def run(settings: Settings, life: Lifecycle) -> None:
         limits = Limits(settings.max_item_bytes, settings.max_open_jobs, settings.max_open_bytes)
         handler = RequestHandler(journal, clock, transport, settings.classifier_endpoints, limits)
         if journal.notice:
-            handler.note(ProcessStateChanged(process="broker", state=ProcessState.READY, reason=journal.notice))
+            handler.record_process_state(
+                ProcessStateChanged(process="broker", state=ProcessState.READY, reason=journal.notice)
+            )
         log.info("%d unanswered jobs taken up", handler.open())
         life.ready(settings.jobs_endpoint)
         serve(handler, transport, life.stop)

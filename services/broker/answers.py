@@ -1,4 +1,4 @@
-"""Answers, made from what a worker or the journal says."""
+"""Makes answers from a worker's message or the journal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def repeated(answer: Envelope, request_id: str) -> Envelope:
 
 
 def completed(job: Job, body: Message) -> Message:
-    """A worker's answer with what the worker was not told, the files' paths.
+    """A worker's answer, completed with the files' paths, which are not sent to workers.
 
     Raises MalformedFrame when it is not an answer to this job.
     """

@@ -32,13 +32,13 @@ MAX_ATTEMPTS: Final = 3
 GREET_EVERY_S: Final = 1.0
 #: A turn of the broker's loop that takes longer than this means that the broker was stopped or starved.
 ABSENCE_S: Final = 1.0
-#: How long nothing must have been open before the journal is tidied up.
+#: Idle time before the journal is tidied.
 QUIET_S: Final = 2.0
 LossReason = Literal["disconnected", "frozen", "refused"]
 
 
 class Dispatcher:
-    """Jobs to workers, answers to whom they concern. Single-threaded; every answer is journalled before it is sent."""
+    """Leases jobs to workers and sends their answers. Single-threaded; answers are journalled before they are sent."""
 
     def __init__(self, journal: Journal, clock: Clock, sender: MessageSender, workers: WorkerPool) -> None:
         self.workers = workers
@@ -46,7 +46,7 @@ class Dispatcher:
         self.jobs: dict[str, Job] = {}
         """All open jobs, waiting or leased."""
         self.changed = True
-        """Whether the status is another than the last reported."""
+        """Whether the status has changed since it was last published."""
         self._journal = journal
         self._clock = clock
         self._sender = sender
@@ -79,7 +79,7 @@ class Dispatcher:
         self.changed = True
 
     def join(self, job: Job, request: Envelope, client: bytes) -> None:
-        """The same job was asked for again: its answer will go to this client too."""
+        """The same job was requested again: its answer goes to this client too."""
         job.waiters[(client, request.header.id)] = None
         ahead = 0 if job.endpoint else self.queue.ahead_of(job.priority)
         self._sender.to_client(client, request.answer(JobAccepted(queued_before=ahead), source=SOURCE))
@@ -93,18 +93,18 @@ class Dispatcher:
     # --- workers ---
 
     def worker_connected(self, endpoint: str) -> None:
-        """Somebody listens at the endpoint: greet at once."""
+        """A worker accepted the connection: greet it at once."""
         self._greet(self.workers.slots[endpoint])
 
     def worker_disconnected(self, endpoint: str) -> None:
         """The connection broke: the process is gone, or its host."""
         self._lose(self.workers.slots[endpoint], "disconnected", "The classifier ended, or its host went away.")
 
-    def worker_said(self, endpoint: str, envelope: Envelope) -> None:
+    def handle_worker_message(self, endpoint: str, envelope: Envelope) -> None:
         """A message of the worker at ``endpoint``."""
         slot, body = self.workers.slots[endpoint], envelope.body
         if isinstance(body, WorkerHeartbeat):
-            self._heard_beat(slot, body)
+            self._record_heartbeat(slot, body)
         elif isinstance(body, WorkerReady):
             self._found(slot, body)
         elif isinstance(body, JobProgressed):
@@ -117,7 +117,7 @@ class Dispatcher:
             log.warning("the worker at %s sent an unexpected %s", endpoint, envelope.header.type)
 
     def tick(self) -> None:
-        """What is due by now: greetings, workers that fell silent, tidying the journal."""
+        """Run timers: greetings, frozen workers, tidying the journal."""
         now = self._clock.monotonic()
         self._reset_liveness(now)
         if self._greeted_at is None or now - self._greeted_at >= GREET_EVERY_S:
@@ -133,7 +133,7 @@ class Dispatcher:
     # --- inside ---
 
     def _reset_liveness(self, now: float) -> None:
-        """Silence that nobody could hear, for the broker itself stood still, does not count against a worker."""
+        """After a stop of the broker itself, silence during that time does not count against a worker."""
         absence, self._ticked_at = now - self._ticked_at, now
         if absence > ABSENCE_S:
             for slot in self.workers.slots.values():
@@ -149,10 +149,10 @@ class Dispatcher:
     def _greet(self, slot: WorkerSlot) -> None:
         self._sender.to_worker(slot.endpoint, Envelope.of(GreetWorker(), source=SOURCE, session=EVERYBODY))
 
-    def _heard_beat(self, slot: WorkerSlot, beat: WorkerHeartbeat) -> None:
-        slot.beat(beat, self._clock.monotonic())
-        known = slot.worker is not None and slot.worker.worker_id == beat.worker_id
-        thawed = slot.state == "lost" and beat.forward_seconds <= LONGEST_FORWARD_S
+    def _record_heartbeat(self, slot: WorkerSlot, heartbeat: WorkerHeartbeat) -> None:
+        slot.record_heartbeat(heartbeat, self._clock.monotonic())
+        known = slot.worker is not None and slot.worker.worker_id == heartbeat.worker_id
+        thawed = slot.state == "lost" and heartbeat.forward_seconds <= LONGEST_FORWARD_S
         if known and thawed and slot.worker:
             self._found(slot, slot.worker)
 
@@ -200,7 +200,7 @@ class Dispatcher:
         self._sender.to_worker(endpoint, cancel)
 
     def _requeue(self, job: Job, reason: str, code: str) -> None:
-        """Give the job to another worker, or give it up."""
+        """Queue the job for another worker, or fail it after the last attempt."""
         self._release(job)
         self.changed = True
         if job.attempt >= MAX_ATTEMPTS:
@@ -321,7 +321,7 @@ class Dispatcher:
         self._finish(job, answers.final(job, failed))
 
     def _finish(self, job: Job, answer: Envelope) -> None:
-        """Journal the answer, then tell everybody whom it concerns. The first answer wins."""
+        """Journal the answer, then send it to waiting clients and the session. The first answer wins."""
         try:
             first = self._journal.finish(job.id, answer)
         except JournalFailed as error:
@@ -344,5 +344,5 @@ class Dispatcher:
 
 
 def _is_present(job: Job, slot: WorkerSlot, envelope: Envelope) -> bool:
-    """Whether the worker speaks of the attempt that is under way, not of one that was given up."""
+    """Whether the message is about the current attempt, not an abandoned one."""
     return job.endpoint == slot.endpoint and job.attempt == envelope.header.attempt

@@ -14,14 +14,14 @@ from domain.values import Priority
 
 @dataclass
 class Job:
-    """A job without an answer. Its request stands in the journal too."""
+    """A job without an answer; its request is in the journal too."""
 
     request: Envelope
     attempt: int = 0
     waiters: dict[tuple[bytes, str], None] = field(default_factory=dict)
-    """Clients to answer, and the id of the request that each sent."""
+    """Clients to answer, each with the id of its request."""
     endpoint: str | None = None
-    """The worker that has it; None: it waits."""
+    """The worker that it is leased to; None: it waits."""
     turn: int = 0
     """Its place in the queue: the smallest goes first."""
     looked_up: bool = False
@@ -39,7 +39,7 @@ class Job:
 
     @property
     def priority(self) -> Priority:
-        """Explanations are always asked for by a person who waits."""
+        """Explanations are interactive: a person waits for them."""
         body = self.request.body
         return body.priority if isinstance(body, ClassifyImages) else Priority.INTERACTIVE
 

@@ -1,4 +1,4 @@
-"""The broker's one loop: messages first, then the passing of time."""
+"""The broker's only loop: messages, then timers."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Final, Protocol
 
 from services.broker.request_handler import RequestHandler
 
-#: The longest that a quiet broker waits before it looks at its clock and at ``stop``.
+#: Longest wait for a message before timers and ``stop`` are checked.
 TICK_S: Final = 0.1
 
 
 class Transport(Protocol):
-    """Where messages come from."""
+    """Receives messages."""
 
     def turn(self, listener: RequestHandler, timeout_s: float) -> None:
-        """Hand over what arrives within ``timeout_s``."""
+        """Pass what arrives within ``timeout_s`` to ``listener``."""
         ...
 
 

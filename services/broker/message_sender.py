@@ -1,4 +1,4 @@
-"""What the desk needs of the wires: three ways to send, each of which may find nobody."""
+"""The port over which the broker sends."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ EVERYBODY: Final = "*"
 
 
 class MessageSender(Protocol):
-    """Sends; never blocks."""
+    """Sends without blocking; a receiver that is gone is no error."""
 
     def to_client(self, client: bytes, envelope: Envelope) -> None:
-        """Answer a client; one that has gone is ignored, for the journal keeps its answer."""
+        """Send an answer. A client that is gone is ignored: the journal keeps its answer."""
         ...
 
     def to_worker(self, endpoint: str, envelope: Envelope) -> bool:
@@ -22,5 +22,5 @@ class MessageSender(Protocol):
         ...
 
     def publish(self, scope: str, envelope: Envelope) -> None:
-        """Tell everybody who listens to ``scope``: a session, ``*`` or ``speech:<session>``."""
+        """Send an event to all subscribers of ``scope``: a session, ``*`` or ``speech:<session>``."""
         ...

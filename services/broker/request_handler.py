@@ -1,4 +1,4 @@
-"""What the broker does with each message: requests to answers, events to those who listen."""
+"""Handles each message that reaches the broker: requests are answered, events are passed on."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class NotARequest(MalformedFrame):
 
 @dataclass(frozen=True)
 class Limits:
-    """What the broker takes in."""
+    """Limits on what the broker accepts."""
 
     max_item_bytes: int
     max_open_jobs: int
@@ -90,7 +90,7 @@ class Limits:
 
 
 class RequestHandler:
-    """Every message that reaches the broker, and the passing of time. Nothing that it is told makes it raise."""
+    """Handles messages and timers. No message makes it raise."""
 
     def __init__(
         self, journal: Journal, clock: Clock, sender: MessageSender, endpoints: tuple[str, ...], limits: Limits
@@ -104,7 +104,7 @@ class RequestHandler:
         self._speech: dict[str, str] = {}
         """Session → engine ("" until it is known) of the speech workers that listen."""
         self._sessions: OrderedDict[str, None] = OrderedDict()
-        """Who is told of a changed status; the longest silent is forgotten first."""
+        """Who gets the changed status; the least recently active is dropped first."""
         self._status_at = 0.0
         self.worker_connected = self._dispatch.worker_connected
         self.worker_disconnected = self._dispatch.worker_disconnected
@@ -113,13 +113,13 @@ class RequestHandler:
         """Take up what the last broker left unanswered; returns how many jobs."""
         return self._dispatch.recover()
 
-    def note(self, state: ProcessStateChanged) -> None:
-        """Remember, and tell everybody, how a process fares."""
+    def record_process_state(self, state: ProcessStateChanged) -> None:
+        """Keep the state of a process and publish the changed status."""
         self._processes[state.process] = state
         self._dispatch.changed = True
 
-    def client_said(self, client: bytes, request: Envelope) -> None:
-        """A client's request; answered at once or, for a job, accepted and answered later."""
+    def handle_request(self, client: bytes, request: Envelope) -> None:
+        """Answer a client's request at once or, for a job, accept it and answer later."""
         self._remember(request.header.session)
         try:
             answer = self._handle(client, request)
@@ -131,47 +131,47 @@ class RequestHandler:
         if answer:
             self._sender.to_client(client, answer)
 
-    def bus_said(self, envelope: Envelope) -> bool:
-        """An event that another process publishes; True when it may be passed on."""
+    def handle_event(self, envelope: Envelope) -> bool:
+        """Check an event that another process publishes; True when it may be passed on."""
         body, session = envelope.body, envelope.header.session
         if not isinstance(body, OTHERS_EVENTS):
             log.warning("%s may not publish a %s; dropped", envelope.header.source, envelope.header.type)
             return False
         if isinstance(body, ProcessStateChanged):
-            self.note(body)
+            self.record_process_state(body)
         elif isinstance(body, speech.SpeechConfigured) and self._speech.get(session) != body.engine:
             self._speech[session] = body.engine
             self._remember(session)
             self._dispatch.changed = True
         return True
 
-    def worker_said(self, endpoint: str, envelope: Envelope) -> None:
-        """A worker's message."""
+    def handle_worker_message(self, endpoint: str, envelope: Envelope) -> None:
+        """Handle a message of the worker at ``endpoint``."""
         try:
-            self._dispatch.worker_said(endpoint, envelope)
+            self._dispatch.handle_worker_message(endpoint, envelope)
         except HistovoxError as error:
             log.error("%s of the worker at %s: %s", envelope.header.type, endpoint, error.message)
         except Exception:
             log.exception("%s of the worker at %s could not be taken up", envelope.header.type, endpoint)
 
-    def session_came(self, session: str) -> None:
-        """Somebody began to listen to the session; what was published before, it has missed."""
+    def session_subscribed(self, session: str) -> None:
+        """A subscriber joined the session; it gets the status, since it missed what was published before."""
         self._remember(session)
         self._dispatch.changed = True
 
-    def speech_came(self, session: str) -> None:
-        """A speech worker began to listen to the session."""
+    def speech_subscribed(self, session: str) -> None:
+        """A speech worker subscribed to the session."""
         self._speech.setdefault(session, "")
         self._remember(session)
         self._dispatch.changed = True
 
-    def speech_left(self, session: str) -> None:
-        """The session's last speech worker is gone."""
+    def speech_unsubscribed(self, session: str) -> None:
+        """The session's last speech worker unsubscribed."""
         self._speech.pop(session, None)
         self._dispatch.changed = True
 
     def tick(self) -> None:
-        """What time brings; call it at least ten times a second."""
+        """Run timers and publish a changed status; call it at least ten times a second."""
         self._dispatch.tick()
         now = self._clock.monotonic()
         if self._dispatch.changed and now - self._status_at >= STATUS_EVERY_S:
@@ -181,7 +181,7 @@ class RequestHandler:
                 self._sender.publish(session, status)
 
     def status(self, session: str) -> StatusReported:
-        """How everything fares, as a session sees it."""
+        """Workers, processes and queue, as the session sees them."""
         workers = self._dispatch.workers
         return StatusReported(
             workers=tuple(slot.status() for slot in workers.slots.values()),
@@ -273,7 +273,7 @@ class RequestHandler:
         return forgotten
 
     def _list_open_jobs(self, session: str) -> OpenJobsListed:
-        """The journal knows them; only the desk knows which were called back from a lost worker."""
+        """The journal knows them; only the dispatcher knows which were requeued from a lost worker."""
         leased = {job.id for job in self._dispatch.jobs.values() if job.endpoint}
         jobs = self._journal.open_jobs(session)
         states = ("leased" if job.job_id in leased else "queued" for job in jobs)

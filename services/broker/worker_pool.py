@@ -1,4 +1,4 @@
-"""The classifiers as the broker sees them: one seat an endpoint, filled by whichever worker answers there."""
+"""The classifiers as the broker sees them: one slot an endpoint, with the worker that answers there."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from domain.messages.workers import WorkerHeartbeat, WorkerReady, WorkerStatus
 from domain.values import ModelIdentity, Priority
 from services.broker.jobs import Job
 
-#: A worker beats four times a second; ten beats missed in a row mean that it hangs.
+#: A worker sends four heartbeats a second; ten missed in a row mean that it hangs.
 SILENCE_S: Final = 2.5
 #: No forward pass takes this long, on any device; one that does hangs in the driver.
 LONGEST_FORWARD_S: Final = 120.0
-#: A worker that holds nothing for so long, while jobs are out with it, has forgotten them.
+#: A worker that holds nothing for so long, while jobs are leased to it, has lost them.
 FORGOTTEN_S: Final = 30.0
 #: Interactive jobs that a worker gets above its credit, so that they need not wait for bulk work to end.
 INTERACTIVE_EXTRA: Final = 2
@@ -24,37 +24,37 @@ State = Literal["connecting", "ready", "lost"]
 
 @dataclass
 class WorkerSlot:
-    """One endpoint."""
+    """One classifier endpoint."""
 
     endpoint: str
     state: State = "connecting"
     worker: WorkerReady | None = None
-    """The last that was there."""
+    """The last worker that answered here."""
     jobs: dict[str, Job] = field(default_factory=dict)
-    """Out with it."""
+    """Leased to it."""
     refusal: str | None = None
-    """Why whoever is there does not work with us, once that was told."""
+    """Why the worker refuses this broker, once it said so."""
     heard_at: float = 0.0
     idle_since: float | None = None
-    """Since when it says that it holds nothing, though jobs are out with it."""
+    """Since when it reports no jobs although some are leased to it."""
 
     def mark_ready(self, worker: WorkerReady, now: float) -> None:
         """A worker is ready here."""
         self.worker, self.state, self.heard_at = worker, "ready", now
         self.idle_since = self.refusal = None
 
-    def beat(self, beat: WorkerHeartbeat, now: float) -> None:
-        """It lives. A hanging forward pass does not count as life."""
-        if beat.forward_seconds > LONGEST_FORWARD_S:
+    def record_heartbeat(self, heartbeat: WorkerHeartbeat, now: float) -> None:
+        """Note that the worker is alive; a forward pass that hangs does not count."""
+        if heartbeat.forward_seconds > LONGEST_FORWARD_S:
             return
         self.heard_at = now
-        if beat.jobs_held or not self.jobs:
+        if heartbeat.jobs_held or not self.jobs:
             self.idle_since = None
         elif self.idle_since is None:
             self.idle_since = now
 
     def is_silent(self, now: float) -> bool:
-        """Whether it must be given up as frozen."""
+        """Whether it counts as frozen."""
         if self.state != "ready":
             return False
         forgotten = self.idle_since is not None and now - self.idle_since > FORGOTTEN_S
@@ -73,7 +73,7 @@ class WorkerSlot:
         return next((model for model in models if name in (None, model.name)), None)
 
     def status(self) -> WorkerStatus:
-        """For people."""
+        """Its status message."""
         busy = self.state == "ready" and self.jobs
         return WorkerStatus(
             endpoint=self.endpoint,
@@ -84,7 +84,7 @@ class WorkerSlot:
 
 
 class WorkerPool:
-    """All seats."""
+    """All slots."""
 
     def __init__(self, endpoints: Iterable[str]) -> None:
         self.slots = {endpoint: WorkerSlot(endpoint) for endpoint in endpoints}
@@ -96,7 +96,7 @@ class WorkerPool:
 
     @property
     def leased(self) -> int:
-        """Jobs out with workers."""
+        """Jobs leased to workers."""
         return sum(len(slot.jobs) for slot in self.slots.values())
 
     def model_names(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class WorkerPool:
         return tuple(dict.fromkeys(names))
 
     def misses(self, model: str | None) -> bool:
-        """Whether ``model`` is certainly not served: somebody is ready, and nobody has it."""
+        """Whether ``model`` is certainly not served: a worker is ready, and none has it."""
         return model is not None and self.someone_ready and model not in self.model_names()
 
     def model_for(self, name: str | None) -> ModelIdentity | None:
@@ -114,6 +114,6 @@ class WorkerPool:
         return next((model for slot in ready if (model := slot.model_for(name))), None)
 
     def least_busy(self, job: Job) -> WorkerSlot | None:
-        """The ready seat with the fewest jobs that may take this one."""
+        """The ready slot with the fewest jobs that may take this one."""
         takers = [slot for slot in self.slots.values() if slot.takes(job)]
         return min(takers, key=lambda slot: len(slot.jobs), default=None)

@@ -1,4 +1,4 @@
-"""A process's ties to the supervisor: a pipe to say READY and to beat on, and a lifeline that closes when it dies."""
+"""A process's pipes to the supervisor: one for READY and heartbeats, one that closes when the supervisor dies."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Lifecycle:
         return self._status_fd is not None
 
     def start(self) -> None:
-        """Begin to beat and to watch the lifeline."""
+        """Start the heartbeats and watch the lifeline."""
         if self._status_fd is not None or self._lifeline_fd is not None:
             threading.Thread(target=self._attend, name="lifecycle", daemon=True).start()
 
     def ready(self, detail: str = "") -> None:
-        """Tell the supervisor that this process does its work from now on."""
+        """Report to the supervisor that this process is ready."""
         log.info("ready%s", f": {detail}" if detail else "")
         self._say(f"READY {' '.join(detail.split())}")
 
@@ -72,7 +72,7 @@ class Lifecycle:
             os.write(self._status_fd, f"{line.rstrip()}\n".encode())
 
     def _attend(self) -> None:
-        """Beat until the lifeline closes, from a Python thread: a process stuck holding the GIL falls silent."""
+        """Send heartbeats until the lifeline closes; from a Python thread, so that a stuck GIL stops them."""
         while not self._lifeline_closed(BEAT_S):
             self._say("BEAT")
         log.warning("the supervisor is gone; stopping")

@@ -1,4 +1,4 @@
-"""Decides which news of the session is worth saying: verdicts at once, folders as a summary, trouble briefly."""
+"""Chooses which events of the session are spoken: verdicts at once, folders as a summary, failures briefly."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from domain.phrases import (
 )
 from domain.ports import Clock
 from domain.values import VerdictWord
-from services.speech.configuration import Current
-from services.speech.speaker import Kind, Utterance
+from services.speech.configuration import CurrentSettings
+from services.speech.speaker import Utterance, UtteranceKind
 
 #: A folder counts as finished when nothing has come for so long …
 QUIET_S = 3.0
@@ -45,16 +45,16 @@ class AnnounceCallback(Protocol):
 
 
 class Announcer:
-    """One session's news. One thread calls it, the main loop."""
+    """Announces one session's events. Called by the main loop's thread alone."""
 
-    def __init__(self, current: Current, say: AnnounceCallback, clock: Clock) -> None:
+    def __init__(self, current: CurrentSettings, say: AnnounceCallback, clock: Clock) -> None:
         self._current = current
         self._say = say
         self._clock = clock
         self._tally = Tally()
         self._summary_due: float | None = None
         self._lost_due: float | None = None
-        self._lost_told = False
+        self._loss_announced = False
         self._failures: dict[str, float] = {}
 
     @property
@@ -63,12 +63,12 @@ class Announcer:
         return min((moment for moment in (self._summary_due, self._lost_due) if moment is not None), default=None)
 
     def tick(self) -> None:
-        """Say what was waited with."""
+        """Say what is due."""
         now = self._clock.monotonic()
         if self._summary_due is not None and now >= self._summary_due:
             self._summarise()
         if self._lost_due is not None and now >= self._lost_due:
-            self._lost_due, self._lost_told = None, True
+            self._lost_due, self._loss_announced = None, True
             self._status(say_worker_lost(self._current.settings.language))
 
     # --- results ---
@@ -87,14 +87,14 @@ class Announcer:
             return
         suspicious = answer.result is None or answer.result.verdict.word in _WORTH_SAYING
         if settings.announcements == "all" or suspicious:
-            self._say(Utterance(say_answer(answer, settings.language), settings.language, Kind.RESULT))
+            self._say(Utterance(say_answer(answer, settings.language), settings.language, UtteranceKind.RESULT))
 
     def _summarise(self) -> None:
         tally, self._tally, self._summary_due = self._tally, Tally(), None
         settings = self._current.settings
         if settings.announcements == "none" or (settings.announcements == "suspicious" and not tally.needs_attention):
             return
-        self._say(Utterance(say_summary(tally, settings.language), settings.language, Kind.SUMMARY))
+        self._say(Utterance(say_summary(tally, settings.language), settings.language, UtteranceKind.SUMMARY))
 
     def _wait_for_quiet(self, seconds: float) -> None:
         self._summary_due = self._clock.monotonic() + seconds
@@ -131,12 +131,12 @@ class Announcer:
 
     def worker_lost(self, news: WorkerLost) -> None:
         """Said if it does not come back soon."""
-        if self._lost_due is None and not self._lost_told and news.reason != "refused":
+        if self._lost_due is None and not self._loss_announced and news.reason != "refused":
             self._lost_due = self._clock.monotonic() + LOST_FOR_S
 
     def worker_found(self, news: WorkerFound) -> None:
         """Said if its loss was."""
-        was_told, self._lost_told, self._lost_due = self._lost_told, False, None
+        was_told, self._loss_announced, self._lost_due = self._loss_announced, False, None
         if was_told:
             self._status(say_worker_found(self._current.settings.language))
 
@@ -148,4 +148,4 @@ class Announcer:
     def _status(self, text: str) -> None:
         settings = self._current.settings
         if settings.announcements != "none":
-            self._say(Utterance(text, settings.language, Kind.STATUS))
+            self._say(Utterance(text, settings.language, UtteranceKind.STATUS))

@@ -1,4 +1,4 @@
-"""Slow work off the main loop, one piece after the other, with the outcome brought back to it."""
+"""Runs slow work outside the main loop, one task at a time, and returns each result to the loop."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class BackgroundExecutor(Protocol):
-    """Where rendering happens."""
+    """Runs tasks one after the other."""
 
     def submit(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Do ``work`` elsewhere, then call ``then`` with its outcome on the main loop."""
+        """Run ``work`` in the background, then call ``then`` with its result on the main loop."""
         ...
 
 
@@ -26,11 +26,11 @@ class BackgroundThread:
     def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
         self._post = post
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="backstage", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
         self._thread.start()
 
     def submit(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """See :class:`Backstage`. Work that raises is logged: it should return its failure instead."""
+        """See :class:`BackgroundExecutor`. An exception is logged; work should return its failure instead."""
 
         def turn() -> None:
             outcome = work()
@@ -39,7 +39,7 @@ class BackgroundThread:
         self._work.put(turn)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no further task."""
         self._work.put(None)
 
     def _run(self) -> None:
@@ -47,4 +47,4 @@ class BackgroundThread:
             try:
                 turn()
             except Exception:
-                log.exception("work behind the stage failed")
+                log.exception("a background task failed")

@@ -1,4 +1,4 @@
-"""What a person sets about the voice: kept in a file, changed live, told to whoever asks."""
+"""The voice's settings: stored in a file, changed while running, published on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Announced = Literal["all", "suspicious", "summary", "none"]
 
 
 class PublishCallback(Protocol):
-    """Publishes to the session."""
+    """Publishes a message to the session."""
 
     def __call__(self, body: Message, *, correlation_id: str | None = None) -> None:
         """Send now."""
@@ -87,8 +87,8 @@ class SettingsFile:
 
 
 @dataclass
-class Current:
-    """The settings in force; handlers share it."""
+class CurrentSettings:
+    """The settings in force, shared by the handlers."""
 
     settings: SpeechSettings
 
@@ -98,38 +98,38 @@ class Configurator:
 
     def __init__(
         self,
-        current: Current,
+        current: CurrentSettings,
         pool: EnginePool,
         player: AudioPlayer,
         executor: BackgroundExecutor,
-        tell: PublishCallback,
+        publish: PublishCallback,
         *,
         save: Callable[[SpeechSettings], None],
         changed: Callable[[], None],
     ) -> None:
-        """``changed`` is called after each change, before it is told."""
+        """``changed`` is called after each change, before it is published."""
         self._current = current
         self._pool = pool
         self._player = player
         self._executor = executor
-        self._tell = tell
+        self._publish = publish
         self._save = save
         self._changed = changed
         self._voices: tuple[Voice, ...] = ()
 
     def warm_up(self) -> None:
-        """Load the engine so that the first sentence is quick; then tell the settings."""
+        """Load the engine so that the first sentence is quick; then publish the settings."""
         name = self._current.settings.engine
         self._executor.submit(lambda: self._pool.prepare(name), lambda prepared: self._warmed(*prepared))
 
     def _warmed(self, voices: tuple[Voice, ...], fault: HistovoxError | None) -> None:
         self._voices = voices
         if fault is not None:
-            self._tell(SpeechFailed(code=fault.code, message=fault.message, fault=fault.fault))
+            self._publish(SpeechFailed(code=fault.code, message=fault.message, fault=fault.fault))
         self.report()
 
     def configure(self, wanted: ConfigureSpeech, correlation_id: str) -> None:
-        """Change what is not None; a wrong engine or voice changes nothing and is told."""
+        """Change what is not None; an unknown engine or voice changes nothing and is reported."""
         if wanted.engine in (None, self._current.settings.engine):
             self._apply(wanted, self._voices, correlation_id)
             return
@@ -174,14 +174,14 @@ class Configurator:
         self.report(correlation_id)
 
     def _refuse(self, fault: HistovoxError, correlation_id: str) -> None:
-        self._tell(
+        self._publish(
             SpeechFailed(code=fault.code, message=fault.message, fault=fault.fault), correlation_id=correlation_id
         )
         # Not an answer to the request: for a face that has shown the change already and must take it back.
         self.report()
 
     def report(self, correlation_id: str | None = None) -> None:
-        """Tell the settings in force."""
+        """Publish the settings in force."""
         settings = self._current.settings
         unavailable = self._pool.unavailable()
         broken = {name for name, _ in unavailable}
@@ -193,4 +193,4 @@ class Configurator:
             voices=self._voices,
             has_sound_device=self._player.has_device(),
         )
-        self._tell(body, correlation_id=correlation_id)
+        self._publish(body, correlation_id=correlation_id)

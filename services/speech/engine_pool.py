@@ -1,4 +1,4 @@
-"""The engines at hand: the chosen one, and another that helps out with a sentence when it fails."""
+"""The available engines: the chosen one, and others that replace it for a sentence when it fails."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Engines(Protocol):
         """A new engine. Raises UnknownEngine."""
         ...
 
-    def why_not(self, name: str) -> str | None:
+    def unavailable_because(self, name: str) -> str | None:
         """Why it cannot work here; None when it can."""
         ...
 
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """How to speak."""
+    """Engine, voice, speed (words a minute) and language of a rendering."""
 
     engine: str
     voice: str | None
@@ -68,7 +68,7 @@ class EnginePool:
 
     def unavailable(self) -> tuple[tuple[str, str], ...]:
         """Engines that do not work here, and why."""
-        reasons = [(name, self._engines.why_not(name) or self._broken.get(name)) for name in self.names]
+        reasons = [(name, self._engines.unavailable_because(name) or self._broken.get(name)) for name in self.names]
         return tuple((name, reason) for name, reason in reasons if reason)
 
     def prepare(self, name: str) -> tuple[tuple[Voice, ...], HistovoxError | None]:
@@ -96,11 +96,11 @@ class EnginePool:
             except HistovoxError as error:
                 fault = self._note(options.engine, error)
                 self._last_fault = (utterance_id, options.engine, fault)
-        return self._help_out(text, options, fault)
+        return self._render_with_other(text, options, fault)
 
-    def _help_out(self, text: str, options: RenderOptions, fault: HistovoxError) -> Rendering:
+    def _render_with_other(self, text: str, options: RenderOptions, fault: HistovoxError) -> Rendering:
         for name in self.names:
-            if name in (options.engine, SILENT) or self._engines.why_not(name):
+            if name in (options.engine, SILENT) or self._engines.unavailable_because(name):
                 continue
             try:
                 return Rendering(self._speak(name, text, options), name, fault)
@@ -114,7 +114,7 @@ class EnginePool:
             engine.close()
 
     def _engine(self, name: str) -> SpeechEngine:
-        reason = self._engines.why_not(name)
+        reason = self._engines.unavailable_because(name)
         if reason:
             raise EngineUnavailable(f"The speech engine {name} does not work here: {reason}.")
         if name not in self._built:

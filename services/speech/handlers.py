@@ -1,4 +1,4 @@
-"""What the speech worker does with each message that it hears."""
+"""Handles each message that the speech worker receives."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from domain.messages.speech import ConfigureSpeech, QuerySpeech, RepeatUtterance
 from domain.messages.workers import ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
 from domain.phrases import message
 from services.speech.announcer import Announcer
-from services.speech.configuration import Configurator, Current
+from services.speech.configuration import Configurator, CurrentSettings
 from services.speech.speaker import Speaker, Utterance
 
 
 class SpeechHandlers:
-    """One method a turn: ``handle``. Messages of other types concern others and are passed over."""
+    """Handles commands and events of the session; other message types are ignored."""
 
-    def __init__(self, current: Current, speaker: Speaker, announcer: Announcer, configurator: Configurator) -> None:
+    def __init__(
+        self, current: CurrentSettings, speaker: Speaker, announcer: Announcer, configurator: Configurator
+    ) -> None:
         self._current = current
         self._speaker = speaker
         self._announcer = announcer

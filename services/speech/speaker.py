@@ -14,7 +14,7 @@ from domain.messages.speech import Language, SpeechFailed, UtteranceFinished, Ut
 from domain.phrases import sentences
 from domain.ports import AudioPlayer, Clock, Pcm
 from services.speech.background_executor import BackgroundExecutor
-from services.speech.configuration import Current, PublishCallback
+from services.speech.configuration import CurrentSettings, PublishCallback
 from services.speech.engine_pool import SILENT, EnginePool, Rendering, RenderOptions
 
 #: More waiting than this is refused: nobody would listen to it.
@@ -26,8 +26,8 @@ _CAPTION_S = (1.0, 4.0)
 Outcome = Literal["spoken", "stopped", "silent", "failed"]
 
 
-class Kind(Enum):
-    """Why something is said; it decides who may interrupt it."""
+class UtteranceKind(Enum):
+    """Why something is said; it decides what may interrupt it."""
 
     COMMAND = auto()
     """Somebody asked for these words."""
@@ -43,7 +43,7 @@ class Utterance:
 
     text: str
     language: Language
-    kind: Kind = Kind.COMMAND
+    kind: UtteranceKind = UtteranceKind.COMMAND
     correlation_id: str | None = None
     """Of the request that wanted it."""
     id: str = field(default_factory=lambda: uuid4().hex)
@@ -70,11 +70,11 @@ class Speaker:
 
     def __init__(
         self,
-        current: Current,
+        current: CurrentSettings,
         pool: EnginePool,
         player: AudioPlayer,
         executor: BackgroundExecutor,
-        tell: PublishCallback,
+        publish: PublishCallback,
         clock: Clock,
         post: Callable[[Callable[[], None]], None],
     ) -> None:
@@ -83,7 +83,7 @@ class Speaker:
         self._pool = pool
         self._player = player
         self._executor = executor
-        self._tell = tell
+        self._publish = publish
         self._clock = clock
         self._post = post
         self._queue: deque[Utterance] = deque()
@@ -93,8 +93,8 @@ class Speaker:
         self._asked: set[tuple[str, int]] = set()
         self._generation = 0
         self._device_found = False
-        self._told_no_device = False
-        self._told_fault: str | None = None
+        self._no_device_reported = False
+        self._reported_fault: str | None = None
 
     # --- what others want ---
 
@@ -103,7 +103,7 @@ class Speaker:
         if urgent:
             self._interrupt()
             self._queue.appendleft(utterance)
-        elif utterance.kind is Kind.RESULT:
+        elif utterance.kind is UtteranceKind.RESULT:
             self._replace_older_results(utterance)
         elif len(self._queue) >= LONGEST_QUEUE:
             full = SpeechFailed(
@@ -112,18 +112,20 @@ class Speaker:
                 fault="caller",
                 utterance_id=utterance.id,
             )
-            self._tell(full, correlation_id=utterance.correlation_id)
+            self._publish(full, correlation_id=utterance.correlation_id)
         else:
             self._queue.append(utterance)
         self._advance()
 
     def _replace_older_results(self, utterance: Utterance) -> None:
         """The newest verdict is the one that counts: it ends an older announcement and goes before summaries."""
-        if self._turn and self._turn.utterance.kind in (Kind.RESULT, Kind.SUMMARY):
+        if self._turn and self._turn.utterance.kind in (UtteranceKind.RESULT, UtteranceKind.SUMMARY):
             self._interrupt()
-        kept = [waiting for waiting in self._queue if waiting.kind is not Kind.RESULT]
-        wanted = [waiting for waiting in kept if waiting.kind is Kind.COMMAND]
-        self._queue = deque([*wanted, utterance, *(waiting for waiting in kept if waiting.kind is not Kind.COMMAND)])
+        kept = [waiting for waiting in self._queue if waiting.kind is not UtteranceKind.RESULT]
+        wanted = [waiting for waiting in kept if waiting.kind is UtteranceKind.COMMAND]
+        self._queue = deque(
+            [*wanted, utterance, *(waiting for waiting in kept if waiting.kind is not UtteranceKind.COMMAND)]
+        )
 
     def stop(self) -> None:
         """Silence now, and forget the queue. Whoever asked for words that were never begun is told."""
@@ -132,7 +134,7 @@ class Speaker:
         self._ready.clear()
         for utterance in forgotten:
             if utterance.correlation_id is not None:
-                self._tell_finished(utterance, "stopped")
+                self._publish_finished(utterance, "stopped")
 
     def repeat(self, nothing_yet: Utterance) -> None:
         """Say the last utterance again, from its beginning; ``nothing_yet`` if there was none."""
@@ -140,7 +142,7 @@ class Speaker:
         if last is None:
             self.say(nothing_yet)
             return
-        self.say(Utterance(last.text, last.language, Kind.COMMAND, nothing_yet.correlation_id), urgent=True)
+        self.say(Utterance(last.text, last.language, UtteranceKind.COMMAND, nothing_yet.correlation_id), urgent=True)
 
     def settings_changed(self) -> None:
         """Sentences that do not sound yet are rendered anew; mute is silence at once, the caption stays."""
@@ -178,7 +180,7 @@ class Speaker:
             self._last = utterance
             audible = self._can_be_heard(utterance)
             started = UtteranceStarted(utterance_id=utterance.id, text=utterance.text, audible=audible)
-            self._tell(started, correlation_id=utterance.correlation_id)
+            self._publish(started, correlation_id=utterance.correlation_id)
             if audible:
                 self._go_on(turn)
             else:
@@ -195,7 +197,7 @@ class Speaker:
         if not self._device_found:
             self._device_found = self._player.has_device()
         if not self._device_found:
-            self._tell_no_device(NoSoundDevice("There is no sound device, so only captions appear."), utterance)
+            self._report_no_device(NoSoundDevice("There is no sound device, so only captions appear."), utterance)
         return self._device_found
 
     def _show(self, turn: _Turn) -> None:
@@ -211,7 +213,7 @@ class Speaker:
         if rendering is None:
             self._render(turn.utterance, turn.at)
             return
-        self._tell_fault(rendering, turn.utterance)
+        self._report_fault(rendering, turn.utterance)
         if rendering.sound is None:
             self._finish("failed")
             self._advance()
@@ -228,11 +230,11 @@ class Speaker:
             self._player.play(sound, volume=self._current.settings.volume, on_end=ended)
         except NoSoundDevice as error:
             self._device_found = False
-            self._tell_no_device(error, turn.utterance)
+            self._report_no_device(error, turn.utterance)
             self._finish("failed")
             self._advance()
             return
-        self._told_no_device = False
+        self._no_device_reported = False
         turn.playing = True
         self._render_ahead(turn)
 
@@ -242,7 +244,7 @@ class Speaker:
         turn.playing = False
         if not completed:
             self._device_found = False
-            self._tell_no_device(
+            self._report_no_device(
                 NoSoundDevice("The sound device vanished in the middle of a sentence."), turn.utterance
             )
             self._finish("failed")
@@ -306,30 +308,30 @@ class Speaker:
             return
         for key in [key for key in self._ready if key[0] == turn.utterance.id]:
             del self._ready[key]
-        self._tell_finished(turn.utterance, outcome)
+        self._publish_finished(turn.utterance, outcome)
 
-    def _tell_finished(self, utterance: Utterance, outcome: Outcome) -> None:
+    def _publish_finished(self, utterance: Utterance, outcome: Outcome) -> None:
         finished = UtteranceFinished(utterance_id=utterance.id, outcome=outcome)
-        self._tell(finished, correlation_id=utterance.correlation_id)
+        self._publish(finished, correlation_id=utterance.correlation_id)
 
-    def _tell_no_device(self, error: NoSoundDevice, utterance: Utterance) -> None:
+    def _report_no_device(self, error: NoSoundDevice, utterance: Utterance) -> None:
         """Once, until something was heard again: the captions say the rest."""
-        if not self._told_no_device:
-            self._told_no_device = True
-            self._tell_failed(error.code, error.message, utterance)
+        if not self._no_device_reported:
+            self._no_device_reported = True
+            self._publish_failed(error.code, error.message, utterance)
 
-    def _tell_fault(self, rendering: Rendering, utterance: Utterance) -> None:
+    def _report_fault(self, rendering: Rendering, utterance: Utterance) -> None:
         """What was wrong with the chosen engine, and who speaks instead; not again while it stays the same."""
         fault = rendering.fault
         if fault is None:
-            self._told_fault = None
+            self._reported_fault = None
             return
         instead = f" {rendering.used} speaks instead." if rendering.sound else ""
-        if instead and fault.message == self._told_fault:
+        if instead and fault.message == self._reported_fault:
             return
-        self._told_fault = fault.message
-        self._tell_failed(fault.code, fault.message + instead, utterance)
+        self._reported_fault = fault.message
+        self._publish_failed(fault.code, fault.message + instead, utterance)
 
-    def _tell_failed(self, code: str, message: str, utterance: Utterance) -> None:
+    def _publish_failed(self, code: str, message: str, utterance: Utterance) -> None:
         failed = SpeechFailed(code=code, message=message, fault="ours", utterance_id=utterance.id)
-        self._tell(failed, correlation_id=utterance.correlation_id)
+        self._publish(failed, correlation_id=utterance.correlation_id)

@@ -16,7 +16,7 @@ from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings
 from services.speech.announcer import Announcer
 from services.speech.background_executor import BackgroundThread
-from services.speech.configuration import Configurator, Current, SettingsFile, SpeechSettings
+from services.speech.configuration import Configurator, CurrentSettings, SettingsFile, SpeechSettings
 from services.speech.engine_pool import EnginePool
 from services.speech.handlers import SpeechHandlers
 from services.speech.loop import Inbox, run
@@ -47,7 +47,7 @@ def serve(settings: Settings, engine: str | None = None) -> None:
     """Speak until told to stop. Raises UnknownEngine and other ConfigurationErrors before anything is started."""
     registry = EngineRegistry(voice_folders=(settings.data_dir / "voices",))
     file = SettingsFile(settings.config_dir / "speech.json")
-    current = Current(starting_settings(settings, file, registry.names, engine))
+    current = CurrentSettings(starting_settings(settings, file, registry.names, engine))
     lock = FileLock(settings.make_runtime_dir() / f"speech-{settings.session}.lock", _SECOND)
     life = Lifecycle.from_environment("speech")
     line = ZmqSessionLine(

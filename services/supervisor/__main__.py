@@ -18,7 +18,7 @@ from domain.messages.workers import ProcessStateChanged
 from services.runtime import exit_codes, logs
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import SESSION_FILE, Settings, load_settings
-from services.supervisor.child import PopenChild, wait_for_news
+from services.supervisor.child import PopenChild, wait_for_status
 from services.supervisor.plan import build_plan
 from services.supervisor.supervisor import Supervisor
 
@@ -81,7 +81,7 @@ def run(settings: Settings, options: argparse.Namespace, life: Lifecycle) -> int
             speech=not options.no_speech,
             classifier=not options.no_classifier,
         )
-        supervisor = Supervisor(plan, spawn=PopenChild, clock=SystemClock(), wait=wait_for_news, publish=publish)
+        supervisor = Supervisor(plan, spawn=PopenChild, clock=SystemClock(), wait=wait_for_status, publish=publish)
         life.ready(f"session {settings.session}")
         return supervisor.run(life.stop)
 

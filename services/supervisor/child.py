@@ -1,4 +1,4 @@
-"""A running child process: its status pipe, its lifeline, its last words."""
+"""A running child process: its status pipe, its lifeline, the end of its stderr."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class Child(Protocol):
-    """What the supervisor needs of a process; a test's child is a few lines."""
+    """What the supervisor needs of a process."""
 
     pid: int
 
@@ -30,11 +30,11 @@ class Child(Protocol):
         """None while it runs; negative when a signal ended it."""
         ...
 
-    def news(self) -> list[str]:
+    def status_lines(self) -> list[str]:
         """Status lines (``READY …``, ``BEAT``) that have arrived."""
         ...
 
-    def last_words(self) -> str:
+    def stderr_tail(self) -> str:
         """The end of what it wrote to stderr."""
         ...
 
@@ -80,10 +80,10 @@ class PopenChild:
             os.close(lifeline_end)
         os.set_blocking(self.status_fd, False)
         self.pid = self._process.pid
-        self.fell_silent = False
-        """Whether its end of the status pipe is closed: it has ended, as a rule."""
+        self.status_closed = False
+        """Whether its end of the status pipe is closed, which usually means that it has ended."""
         self._partial = b""
-        self._said: deque[str] = deque(maxlen=LINES_KEPT)
+        self._stderr: deque[str] = deque(maxlen=LINES_KEPT)
         self._listener = threading.Thread(target=self._listen, name=f"stderr of {spec.name}", daemon=True)
         self._listener.start()
 
@@ -91,20 +91,20 @@ class PopenChild:
         """None while it runs; negative when a signal ended it."""
         return self._process.poll()
 
-    def news(self) -> list[str]:
+    def status_lines(self) -> list[str]:
         """Status lines that have arrived."""
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self.status_fd, 65536):
                 self._partial += data
-            self.fell_silent = True
+            self.status_closed = True
         *lines, self._partial = self._partial.split(b"\n")
         return [line.decode("utf-8", "replace") for line in lines]
 
-    def last_words(self) -> str:
+    def stderr_tail(self) -> str:
         """The end of its stderr, complete once it has ended."""
         if self._process.poll() is not None:
             self._listener.join(1.0)
-        return "\n".join(self._said)
+        return "\n".join(self._stderr)
 
     def terminate(self) -> None:
         """SIGTERM."""
@@ -121,20 +121,20 @@ class PopenChild:
         os.close(self._lifeline)
 
     def _listen(self) -> None:
-        """Pass stderr on, and remember its end: the reason when the child gives up."""
+        """Pass stderr on and keep its last lines: they give the reason when the child fails."""
         assert self._process.stderr is not None
         with self._process.stderr as stream:
             for line in stream:
                 text = line.decode("utf-8", "replace").rstrip()
-                self._said.append(text)
+                self._stderr.append(text)
                 # Our own stderr may be gone (a closed terminal); the child must not be held up by that.
                 with contextlib.suppress(OSError, ValueError):
                     print(text, file=sys.stderr, flush=True)  # noqa: T201 - it is the child's own log line
 
 
-def wait_for_news(children: Iterable[Child], timeout_s: float) -> None:
-    """Return as soon as a child says something or ends (its pipe closes), else after ``timeout_s``."""
-    pipes = [child.status_fd for child in children if isinstance(child, PopenChild) and not child.fell_silent]
+def wait_for_status(children: Iterable[Child], timeout_s: float) -> None:
+    """Return when a child writes a status line or ends (its pipe closes), else after ``timeout_s``."""
+    pipes = [child.status_fd for child in children if isinstance(child, PopenChild) and not child.status_closed]
     if pipes:
         select.select(pipes, [], [], timeout_s)
     else:

@@ -22,8 +22,8 @@ TURN_S: Final = 0.2
 STOP_S: Final = 5.0
 #: A turn that took longer means that the supervisor itself was stopped.
 ABSENCE_S: Final = 5.0
-#: Whose memory of the others' states is lost when it starts anew.
-REMEMBERS: Final = "broker"
+#: The process that keeps the states of the others, and needs them again after its restart.
+STATE_HOLDER: Final = "broker"
 
 
 class Supervisor:
@@ -39,7 +39,7 @@ class Supervisor:
         self._turned_at = clock.monotonic()
 
     def run(self, stop: threading.Event) -> int:
-        """Until a face ends, something essential is dead, or ``stop`` is set; returns the exit code."""
+        """Run until a user interface ends, an essential process is dead, or ``stop`` is set; returns the exit code."""
         self._began_at = self._turned_at = self._clock.monotonic()
         code: int | None = None
         while code is None and not stop.is_set():
@@ -48,16 +48,16 @@ class Supervisor:
         return code or exit_codes.OK
 
     def turn(self) -> int | None:
-        """One look at everything; an exit code when it is over."""
-        self._start_those_whose_time_has_come()
+        """Poll every process once; returns an exit code when the supervisor should end."""
+        self._start_due()
         self._wait(self._children(), TURN_S)
         self._reset_liveness()
         for managed in self._managed.values():
-            managed.look()
+            managed.poll()
         return self._verdict()
 
     def stop_all(self) -> None:
-        """Ask, wait, kill: the faces and workers first, then those that must outlive them."""
+        """Terminate, wait, kill: user interfaces and workers first, then the processes with ``stop_last``."""
         self._waiting.clear()
         for managed in self._managed.values():
             managed.stop_restarting()
@@ -68,7 +68,7 @@ class Supervisor:
         """The state of each process."""
         return {name: managed.state for name, managed in self._managed.items()}
 
-    def _start_those_whose_time_has_come(self) -> None:
+    def _start_due(self) -> None:
         waited = self._clock.monotonic() - self._began_at
         for name, managed in list(self._waiting.items()):
             settled = all(self._is_settled(other) for other in managed.spec.after)
@@ -85,7 +85,7 @@ class Supervisor:
         absence, self._turned_at = now - self._turned_at, now
         if absence > ABSENCE_S:
             for managed in self._managed.values():
-                managed.forgive(absence)
+                managed.discount_absence(absence)
 
     def _verdict(self) -> int | None:
         for name, managed in self._managed.items():
@@ -121,7 +121,7 @@ class Supervisor:
 
     def _changed(self, state: ProcessStateChanged) -> None:
         self._publish(state)
-        if state.process == REMEMBERS and state.state is ProcessState.READY:
+        if state.process == STATE_HOLDER and state.state is ProcessState.READY:
             for name, managed in self._managed.items():
-                if name != REMEMBERS and name not in self._waiting:
+                if name != STATE_HOLDER and name not in self._waiting:
                     managed.report()

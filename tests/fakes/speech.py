@@ -65,10 +65,10 @@ class FakeEngines:
     def build(self, name: str) -> FakeEngine:
         if name == "none":
             return FakeEngine("none", ())
-        self.why_not(name)
+        self.unavailable_because(name)
         return self.engines[name]
 
-    def why_not(self, name: str) -> str | None:
+    def unavailable_because(self, name: str) -> str | None:
         if name not in self.names:
             raise UnknownEngine(name, self.names)
         return self.unavailable.get(name)

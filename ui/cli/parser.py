@@ -59,7 +59,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     typed = list(sys.argv[1:] if argv is None else argv)
     if typed and typed[0] in HANDED_OVER:
         # Not argparse's REMAINDER, which takes a leading option for one of ours.
-        return argparse.Namespace(module="workshop", verb=typed[0], arguments=typed[1:])
+        return argparse.Namespace(module="training_command", verb=typed[0], arguments=typed[1:])
     if typed[:1] == ["bench"] and typed[1:] not in (["-h"], ["--help"]):
         return argparse.Namespace(module="bench", arguments=typed[1:])
     parser = _Parser(

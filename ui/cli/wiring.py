@@ -144,7 +144,7 @@ def engine_faults(settings: Settings) -> Iterator[tuple[str, str | None, int]]:
 
     registry = EngineRegistry((settings.data_dir / "voices",))
     for name in registry.names:
-        fault, voices = registry.why_not(name), 0
+        fault, voices = registry.unavailable_because(name), 0
         if fault is None:
             try:
                 with contextlib.closing(registry.build(name)) as engine:

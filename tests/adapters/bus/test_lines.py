@@ -397,18 +397,20 @@ def test_what_is_published_before_the_broker_starts_reaches_it(
 def test_a_subscription_that_names_no_session_is_not_told_to_the_broker(
     ipc: Ipc, sockets: Callable[[int], zmq.Socket[bytes]]
 ) -> None:
-    wires = BrokerSockets(ipc("jobs"), ipc("publish"), ipc("events"), [], max_message_bytes=1 << 20, source="broker")
-    desk = Mock(spec=["session_came", "speech_came", "speech_left"])
+    transport = BrokerSockets(
+        ipc("jobs"), ipc("publish"), ipc("events"), [], max_message_bytes=1 << 20, source="broker"
+    )
+    handler = Mock(spec=["session_subscribed", "speech_subscribed", "speech_unsubscribed"])
     subscriber = sockets(zmq.SUB)
     for topic in (b"|", b"a" * 70 + b"|", b"speech:|", b"speech:" + b"a" * 70 + b"|", b"a b|", b"speech:s1|", b"s1|"):
         subscriber.subscribe(topic)
     subscriber.connect(ipc("events"))
 
     def heard() -> bool:
-        wires.turn(desk, 0.05)
-        return bool(desk.session_came.called and desk.speech_came.called)
+        transport.turn(handler, 0.05)
+        return bool(handler.session_subscribed.called and handler.speech_subscribed.called)
 
     wait_until(heard, what="the subscriptions")
-    wires.close()
-    assert [call.args for call in desk.session_came.call_args_list] == [("s1",)]
-    assert [call.args for call in desk.speech_came.call_args_list] == [("s1",)]
+    transport.close()
+    assert [call.args for call in handler.session_subscribed.call_args_list] == [("s1",)]
+    assert [call.args for call in handler.speech_subscribed.call_args_list] == [("s1",)]

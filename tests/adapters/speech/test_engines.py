@@ -32,7 +32,7 @@ def engines() -> Iterator[Callable[[str], SpeechEngine]]:
     def engine(name: str) -> SpeechEngine:
         if name == "fake":
             return FakeEngine()
-        reason = registry.why_not(name)
+        reason = registry.unavailable_because(name)
         if reason:
             pytest.skip(f"{name}: {reason}")
         return built.setdefault(name, registry.build(name))
@@ -116,12 +116,12 @@ def test_an_unknown_engine_is_refused_with_the_names_of_the_known() -> None:
     with pytest.raises(UnknownEngine, match=r"'parrot'.*pyttsx3, espeak-ng, piper, none"):
         EngineRegistry().build("parrot")
     with pytest.raises(UnknownEngine):
-        EngineRegistry().why_not("parrot")
+        EngineRegistry().unavailable_because("parrot")
 
 
 def test_an_engine_whose_program_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert "apt-get install espeak-ng" in (EngineRegistry().why_not("espeak-ng") or "")
+    assert "apt-get install espeak-ng" in (EngineRegistry().unavailable_because("espeak-ng") or "")
     with pytest.raises(EngineUnavailable):
         EspeakEngine().render(SENTENCE, voice=None, rate_wpm=180, language="en")
 

@@ -1,4 +1,4 @@
-"""A desk with a fake journal, a clock that the test moves, and a post that only remembers."""
+"""A request handler with a fake journal, a clock that the test moves, and a sender that records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FakePost:
 
 
 class Bench:
-    """The desk, and words for what happens to it."""
+    """The handler, and verbs for what happens to it."""
 
     def __init__(self, endpoints: Sequence[str] = ENDPOINTS[:1], *, journal: FakeJournal | None = None) -> None:
         self.clock = FakeClock()
@@ -53,7 +53,7 @@ class Bench:
     def ask(self, request: Envelope, client: bytes = CLIENT) -> list[Message]:
         """What this client is told at once."""
         before = len(self.sender.clients)
-        self.handler.client_said(client, request)
+        self.handler.handle_request(client, request)
         return [envelope.body for to, envelope in self.sender.clients[before:] if to == client]
 
     def body(self, body: Message, *, session: str = "s1", job_id: str | None = None) -> Message:
@@ -73,7 +73,7 @@ class Bench:
         return worker
 
     def says(self, body: Message, endpoint: str = ENDPOINTS[0]) -> None:
-        self.handler.worker_said(endpoint, Envelope.of(body, source="classifier/w", session="*"))
+        self.handler.handle_worker_message(endpoint, Envelope.of(body, source="classifier/w", session="*"))
 
     def beats(self, worker_id: str = "w1", *, held: int = 1, forward: float = 0, endpoint: str = ENDPOINTS[0]) -> None:
         self.says(WorkerHeartbeat(worker_id=worker_id, jobs_held=held, forward_seconds=forward), endpoint)
@@ -94,7 +94,7 @@ class Bench:
         return [envelope.header.jobid for envelope in self.leases(endpoint)]
 
     def answer(self, lease: Envelope, endpoint: str = ENDPOINTS[0], *, probability: float = 0.9) -> None:
-        self.handler.worker_said(endpoint, an_answer(lease, probability=probability))
+        self.handler.handle_worker_message(endpoint, an_answer(lease, probability=probability))
 
     def told(self, kind: type[Message], client: bytes = CLIENT) -> list[Envelope]:
         return [e for to, e in self.sender.clients if to == client and isinstance(e.body, kind)]

@@ -249,13 +249,13 @@ def test_a_failure_that_may_pass_is_tried_again_and_one_that_may_not_is_told() -
         lease = bench.leases()[-1]
         assert lease.header.attempt == attempt
         trouble = JobFailed(code="device_lost", message="CUDA went away", fault="ours", retryable=True)
-        bench.handler.worker_said(ONE, lease.answer(trouble, source="classifier/w1"))
+        bench.handler.handle_worker_message(ONE, lease.answer(trouble, source="classifier/w1"))
     (failed,) = bench.told(JobFailed)
     assert isinstance(failed.body, JobFailed)
     assert failed.body.code == "device_lost"
     bench.job("k")
     final = JobFailed(code="bad_region", message="outside", fault="caller")
-    bench.handler.worker_said(ONE, bench.leases()[-1].answer(final, source="classifier/w1"))
+    bench.handler.handle_worker_message(ONE, bench.leases()[-1].answer(final, source="classifier/w1"))
     assert bench.told(JobFailed)[-1].body == final
 
 
@@ -267,7 +267,7 @@ def test_a_failure_of_an_attempt_given_up_long_ago_is_ignored() -> None:
     bench.pass_time(3)
     bench.beats()
     failed = JobFailed(code="cancelled", message="called off", fault="ours")
-    bench.handler.worker_said(ONE, old.answer(failed, source="classifier/w1"))
+    bench.handler.handle_worker_message(ONE, old.answer(failed, source="classifier/w1"))
     assert not bench.told(JobFailed)
     bench.answer(bench.leases()[-1])
     assert bench.told(ImagesClassified)
@@ -279,7 +279,7 @@ def test_an_answer_to_something_else_is_not_taken_for_an_answer() -> None:
     bench.job("j")
     lease = bench.leases()[0]
     other = an_answer(a_request("j"))
-    bench.handler.worker_said(ONE, lease.answer(other.body, source="classifier/w1"))
+    bench.handler.handle_worker_message(ONE, lease.answer(other.body, source="classifier/w1"))
     assert not bench.told(ImagesClassified)
     assert bench.leases()[-1].header.attempt == 2
 
@@ -289,7 +289,7 @@ def test_progress_reaches_the_session() -> None:
     bench.worker()
     bench.job("j")
     progress = JobProgressed(done=3, total=9)
-    bench.handler.worker_said(ONE, bench.leases()[0].answer(progress, source="classifier/w1"))
+    bench.handler.handle_worker_message(ONE, bench.leases()[0].answer(progress, source="classifier/w1"))
     (heard,) = bench.heard(JobProgressed)
     assert (heard.body, heard.header.jobid) == (progress, "j")
 
@@ -310,7 +310,7 @@ def test_an_explanation_goes_its_way_without_the_files_path() -> None:
         method="Grad-CAM",
         model="tiny",
     )
-    bench.handler.worker_said(ONE, lease.answer(explained, source="classifier/w1", buffers=(b"\x01",)))
+    bench.handler.handle_worker_message(ONE, lease.answer(explained, source="classifier/w1", buffers=(b"\x01",)))
     (answer,) = bench.told(ImageExplained)
     assert answer.buffers == (b"\x01",)
 
@@ -456,7 +456,7 @@ def test_a_worker_that_refuses_a_job_fails_it_with_its_words() -> None:
     bench.worker()
     bench.job("j")
     no = RequestRejected(code="unknown_model", message="No model is called x.", fault="caller")
-    bench.handler.worker_said(ONE, bench.leases()[0].answer(no, source="classifier/w1"))
+    bench.handler.handle_worker_message(ONE, bench.leases()[0].answer(no, source="classifier/w1"))
     (failed,) = bench.told(JobFailed)
     assert isinstance(failed.body, JobFailed)
     assert failed.body.message == "No model is called x."
@@ -479,7 +479,7 @@ def test_a_late_failure_does_not_make_a_later_loss_forget_the_job() -> None:
     bench.pass_time(3)
     bench.beats()
     failed = JobFailed(code="cancelled", message="called off", fault="ours")
-    bench.handler.worker_said(ONE, old.answer(failed, source="classifier/w1"))
+    bench.handler.handle_worker_message(ONE, old.answer(failed, source="classifier/w1"))
     bench.handler.worker_disconnected(ONE)
     bench.worker(a_worker("w2"))
     bench.answer(bench.leases()[-1])
@@ -494,7 +494,7 @@ def test_a_wrong_answer_of_an_attempt_given_up_long_ago_disturbs_nobody() -> Non
     bench.handler.worker_disconnected(ONE)
     bench.worker(a_worker("w2"), TWO)
     wrong = an_answer(a_request("j")).body
-    bench.handler.worker_said(ONE, old.answer(wrong, source="classifier/w1"))
+    bench.handler.handle_worker_message(ONE, old.answer(wrong, source="classifier/w1"))
     assert bench.leased_ids(TWO) == ["j"]
     bench.answer(bench.leases(TWO)[0], TWO)
     assert bench.told(ImagesClassified)

@@ -90,7 +90,7 @@ def test_history_comes_with_its_heat_maps_and_can_be_forgotten() -> None:
     bench = Bench()
     bench.worker()
     bench.job("j")
-    bench.handler.worker_said(ONE, an_answer(bench.leases()[0], heat_map=(2, 3)))
+    bench.handler.handle_worker_message(ONE, an_answer(bench.leases()[0], heat_map=(2, 3)))
     listed = bench.body(QueryHistory())
     assert isinstance(listed, HistoryListed)
     assert listed.total == 1
@@ -121,7 +121,7 @@ def test_status_tells_of_workers_queues_processes_and_speech() -> None:
     for job_id in "abcde":
         bench.job(job_id)
     dead = ProcessStateChanged(process="speech", state=ProcessState.DEAD, reason="no voice")
-    bench.handler.bus_said(Envelope.of(dead, source="supervisor", session="*"))
+    bench.handler.handle_event(Envelope.of(dead, source="supervisor", session="*"))
     status = bench.body(QueryStatus())
     assert isinstance(status, StatusReported)
     assert [worker.state for worker in status.workers] == ["busy", "connecting"]
@@ -132,7 +132,7 @@ def test_status_tells_of_workers_queues_processes_and_speech() -> None:
 
 def test_a_changed_status_is_told_to_every_session_but_not_for_every_job() -> None:
     bench = Bench()
-    bench.handler.session_came("s1")
+    bench.handler.session_subscribed("s1")
     bench.worker()
     for number in range(20):
         bench.job(f"j{number}")
@@ -149,23 +149,23 @@ def test_a_changed_status_is_told_to_every_session_but_not_for_every_job() -> No
 def test_a_speech_command_needs_a_speech_worker_of_the_same_session() -> None:
     bench = Bench()
     assert refused(bench.body(Speak(text="hello"))) == "speech_unavailable"
-    bench.handler.speech_came("s2")
+    bench.handler.speech_subscribed("s2")
     assert refused(bench.body(Speak(text="hello"))) == "speech_unavailable"
-    bench.handler.speech_came("s1")
+    bench.handler.speech_subscribed("s1")
     assert bench.body(StopSpeaking()) == CommandRelayed()
     (heard,) = bench.heard(StopSpeaking, "speech:s1")
     assert heard.header.session == "s1"
-    bench.handler.speech_left("s1")
+    bench.handler.speech_unsubscribed("s1")
     assert refused(bench.body(QuerySpeech())) == "speech_unavailable"
 
 
 def test_the_speech_engine_is_known_from_its_own_words_until_it_leaves() -> None:
     bench = Bench()
-    bench.handler.speech_came("s1")
-    assert bench.handler.bus_said(configured("piper"))
+    bench.handler.speech_subscribed("s1")
+    assert bench.handler.handle_event(configured("piper"))
     assert bench.handler.status("s1").speech_engine == "piper"
     assert bench.handler.status("s2").speech_engine is None
-    bench.handler.speech_left("s1")
+    bench.handler.speech_unsubscribed("s1")
     assert bench.handler.status("s1").speech_engine is None
 
 
@@ -176,13 +176,13 @@ def test_nobody_publishes_in_the_brokers_name(forged: object) -> None:
     assert not isinstance(body, SpeechConfigured)
     envelope = an_answer(a_request("j")) if isinstance(body, ImagesClassified) else None
     envelope = envelope or Envelope.of(body, source="stranger", session="s1")  # type: ignore[arg-type]
-    assert not bench.handler.bus_said(envelope)
+    assert not bench.handler.handle_event(envelope)
 
 
 def test_a_process_that_is_not_well_is_remembered_for_those_who_come_later() -> None:
     bench = Bench()
     moved = ProcessStateChanged(process="broker", state=ProcessState.READY, reason="The journal was damaged.")
-    bench.handler.note(moved)
+    bench.handler.record_process_state(moved)
     assert bench.handler.status("s1").processes == (moved,)
 
 

@@ -9,8 +9,8 @@ from domain.messages.jobs import JobFailed, JobProgressed, JobRequeued
 from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
 from domain.values import ItemFailure, Priority
 from services.speech.announcer import LOST_FOR_S, QUIET_S, QUIET_WHEN_IDLE_S, Announcer
-from services.speech.configuration import Current, SpeechSettings
-from services.speech.speaker import Kind, Utterance
+from services.speech.configuration import CurrentSettings, SpeechSettings
+from services.speech.speaker import Utterance, UtteranceKind
 from tests.builders import a_result, a_worker
 from tests.fakes.clock import FakeClock
 
@@ -19,7 +19,7 @@ class Ear:
     def __init__(self, announcements: str = "all", language: str = "en") -> None:
         settings = SpeechSettings.model_validate({"announcements": announcements, "language": language})
         self.clock, self.said = FakeClock(), list[Utterance]()
-        self.announcer = Announcer(Current(settings), self.said.append, self.clock)
+        self.announcer = Announcer(CurrentSettings(settings), self.said.append, self.clock)
 
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -62,7 +62,7 @@ class TestSingleImages:
         ear = Ear()
         ear.classified(answer())
         assert "suspicious for tumour" in ear.heard[0]
-        assert ear.said[0].kind is Kind.RESULT
+        assert ear.said[0].kind is UtteranceKind.RESULT
 
     def test_a_verdict_from_the_journal_is_said_as_well(self) -> None:
         ear = Ear()

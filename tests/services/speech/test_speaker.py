@@ -9,9 +9,9 @@ import pytest
 from domain.errors import EngineUnavailable
 from domain.messages.base import Message
 from domain.messages.speech import SpeechFailed, UtteranceFinished, UtteranceStarted
-from services.speech.configuration import Current, SpeechSettings
+from services.speech.configuration import CurrentSettings, SpeechSettings
 from services.speech.engine_pool import EnginePool
-from services.speech.speaker import LONGEST_QUEUE, Kind, Speaker, Utterance
+from services.speech.speaker import LONGEST_QUEUE, Speaker, Utterance, UtteranceKind
 from tests.fakes.clock import FakeClock
 from tests.fakes.speech import FakeBackgroundExecutor, FakeEngine, FakeEngines, FakePlayer, RecordedEvents, exactly_once
 
@@ -27,13 +27,20 @@ class Desk:
             FakeClock(),
             RecordedEvents(),
         )
-        self.current = Current(SpeechSettings.model_validate({"engine": "first"} | settings))
+        self.current = CurrentSettings(SpeechSettings.model_validate({"engine": "first"} | settings))
         self.pool = EnginePool(FakeEngines(self.first, self.second))
         self.speaker = Speaker(
             self.current, self.pool, self.player, self.executor, self.told, self.clock, lambda call: call()
         )
 
-    def say(self, text: str, *, urgent: bool = False, kind: Kind = Kind.COMMAND, request: str | None = None) -> None:
+    def say(
+        self,
+        text: str,
+        *,
+        urgent: bool = False,
+        kind: UtteranceKind = UtteranceKind.COMMAND,
+        request: str | None = None,
+    ) -> None:
         self.speaker.say(Utterance(text, "en", kind, request), urgent=urgent)
 
     def hear_all(self) -> None:
@@ -126,28 +133,28 @@ class TestOvertaking:
         assert exactly_once(desk.events)
 
     def test_a_newer_verdict_ends_an_older_announcement(self, desk: Desk) -> None:
-        desk.say("Old verdict.", kind=Kind.RESULT)
-        desk.say("Newer verdict.", kind=Kind.RESULT)
+        desk.say("Old verdict.", kind=UtteranceKind.RESULT)
+        desk.say("Newer verdict.", kind=UtteranceKind.RESULT)
         assert desk.told.started == ["Old verdict.", "Newer verdict."]
         assert desk.told.outcomes == ["stopped"]
 
     def test_verdicts_that_wait_are_replaced_by_the_newest(self, desk: Desk) -> None:
         desk.say("What was asked for.")
         for verdict in ("First.", "Second.", "Third."):
-            desk.say(verdict, kind=Kind.RESULT)
+            desk.say(verdict, kind=UtteranceKind.RESULT)
         desk.hear_all()
         assert desk.told.started == ["What was asked for.", "Third."]
         assert exactly_once(desk.events)
 
     def test_a_verdict_does_not_cut_off_words_that_were_asked_for(self, desk: Desk) -> None:
         desk.say("What was asked for.")
-        desk.say("Verdict.", kind=Kind.RESULT)
+        desk.say("Verdict.", kind=UtteranceKind.RESULT)
         assert desk.told.outcomes == []
 
     def test_a_verdict_goes_before_summaries_and_status(self, desk: Desk) -> None:
         desk.say("Asked for.")
-        desk.say("Summary.", kind=Kind.SUMMARY)
-        desk.say("Verdict.", kind=Kind.RESULT)
+        desk.say("Summary.", kind=UtteranceKind.SUMMARY)
+        desk.say("Verdict.", kind=UtteranceKind.RESULT)
         desk.hear_all()
         assert desk.told.started == ["Asked for.", "Verdict.", "Summary."]
 
@@ -357,8 +364,8 @@ def test_whatever_happens_each_utterance_begins_and_ends_once(seed: int) -> None
     actions: list[Callable[[], None]] = [
         lambda: desk.say("One. Two."),
         lambda: desk.say("Now!", urgent=True),
-        lambda: desk.say("Verdict. Advice.", kind=Kind.RESULT),
-        lambda: desk.say("Summary.", kind=Kind.SUMMARY),
+        lambda: desk.say("Verdict. Advice.", kind=UtteranceKind.RESULT),
+        lambda: desk.say("Summary.", kind=UtteranceKind.SUMMARY),
         desk.speaker.stop,
         lambda: desk.speaker.repeat(Utterance("Nothing yet.", "en")),
         lambda: desk.configure(muted=dice.random() < 0.3),

@@ -28,7 +28,7 @@ from domain.messages.speech import (
 from services.runtime.settings import Settings
 from services.speech.announcer import Announcer
 from services.speech.background_executor import BackgroundThread
-from services.speech.configuration import Configurator, Current, SettingsFile, SpeechSettings
+from services.speech.configuration import Configurator, CurrentSettings, SettingsFile, SpeechSettings
 from services.speech.engine_pool import EnginePool
 from services.speech.handlers import SpeechHandlers
 from services.speech.loop import Inbox, run
@@ -47,7 +47,7 @@ class Worker:
         self.first, self.second = FakeEngine("first"), FakeEngine("second")
         self.engines = FakeEngines(self.first, self.second, FakeEngine("third"), unavailable={"third": "no library"})
         self.player, self.told, clock, executor = FakePlayer(), RecordedEvents(), FakeClock(), FakeBackgroundExecutor()
-        self.current = Current(stored or file.load("first", "en"))
+        self.current = CurrentSettings(stored or file.load("first", "en"))
         pool = EnginePool(self.engines)
         self.speaker = Speaker(self.current, pool, self.player, executor, self.told, clock, lambda call: call())
         self.configurator = Configurator(
@@ -216,7 +216,7 @@ class TestTheLoop:
     def line(self) -> Iterator[tuple[FakeSessionLine, FakePlayer]]:
         line, inbox, clock, player = FakeSessionLine(source="speech"), Inbox(), SystemClock(), FakePlayer()
         executor = BackgroundThread(inbox.post)
-        current, pool = Current(SpeechSettings(engine="first")), EnginePool(FakeEngines(FakeEngine("first")))
+        current, pool = CurrentSettings(SpeechSettings(engine="first")), EnginePool(FakeEngines(FakeEngine("first")))
         speaker = Speaker(current, pool, player, executor, line.publish, clock, inbox.post)
         announcer = Announcer(current, speaker.say, clock)
         configurator = Configurator(

@@ -31,11 +31,11 @@ class FakeChild:
     def exit_code(self) -> int | None:
         return self.code
 
-    def news(self) -> list[str]:
+    def status_lines(self) -> list[str]:
         lines, self.lines = self.lines, []
         return lines
 
-    def last_words(self) -> str:
+    def stderr_tail(self) -> str:
         return self.words
 
     def terminate(self) -> None:

@@ -36,7 +36,7 @@ class DropSource:
         self._wait_for("XdndFinished")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.display.close()
 
     def _atom(self, name: str) -> int:
