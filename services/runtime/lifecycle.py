@@ -46,11 +46,6 @@ class Lifecycle:
         life.start()
         return life
 
-    @property
-    def supervised(self) -> bool:
-        """Whether a supervisor started this process."""
-        return self._status_fd is not None
-
     def start(self) -> None:
         """Start the heartbeats and watch the lifeline."""
         if self._status_fd is not None or self._lifeline_fd is not None:

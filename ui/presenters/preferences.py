@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.values import Scale, ScaleSource
-from ui.theme import SCALINGS, ThemeName
+from ui.theme import ThemeName
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,6 @@ class Preferences:
         """Set some fields and write them down."""
         self.remembered = self.remembered.model_copy(update=values)
         self._write()
-
-    @property
-    def next_scaling(self) -> float:
-        """The scaling after the present one, round again."""
-        return next((step for step in SCALINGS if step > self.remembered.scaling), SCALINGS[0])
 
     def note_opened(self, paths: list[Path]) -> None:
         """Put paths at the head of the recent ones."""
