@@ -169,7 +169,11 @@ class TestDevices:
         assert play(Device(stalls=True), stalled_s=0.05) is False
 
     def test_stop_with_nothing_playing_is_harmless(self) -> None:
-        SoundDevicePlayer(Device).stop()
+        ends: queue.Queue[bool] = queue.Queue()
+        player = SoundDevicePlayer(Device)
+        player.stop()
+        player.play(SOUND, volume=1, on_end=ends.put)
+        assert ends.get(timeout=20) is True
 
 
 class TestWithoutPortAudio:

@@ -131,8 +131,9 @@ if sys.argv[1] == "obeys":
     life.stop.wait(60)
     sys.exit(7)
 else:
-    import threading
-    threading.Event().wait(60)
+    import signal
+    while True:
+        signal.pause()
 """
 
 

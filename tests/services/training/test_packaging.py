@@ -50,7 +50,7 @@ def shipped(
         HELD_OUT,
         folder / "package",
         provenance=provenance,
-        protocol=PROTOCOL,
+        protocol=protocol,
         storage="bf16",
         say=print,
     )
