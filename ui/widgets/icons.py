@@ -52,7 +52,7 @@ CHARACTERS: Final = {
     "warning": "\ue193",  # triangle-alert
 }
 #: Verdicts in the list are small: theirs are drawn bolder, by this share of the size on each side of a line.
-BOLD: Final = frozenset({"check", "ban", "broken"})
+BOLD: Final = frozenset({"alert", "check", "ban", "broken"})
 BOLDER: Final = 0.016
 
 
