@@ -43,7 +43,6 @@ class Type:
 class Space:
     """The spacing scale, pixels at scale 1."""
 
-    HAIR: Final = 2
     TINY: Final = 4
     SMALL: Final = 8
     MEDIUM: Final = 12

@@ -96,7 +96,7 @@ class TestHeard:
     def test_a_verdict_is_heard_soon_after_it_is_known(
         self, engine: str, processes: Processes, asker: Asker, null_sink: NullSink
     ) -> None:
-        if reason := EngineRegistry().why_not(engine):
+        if reason := EngineRegistry().unavailable_because(engine):
             pytest.skip(reason)
         processes.broker()
         processes.worker()
@@ -191,7 +191,8 @@ class TestHeard:
         worker = start_speech(processes, asker)
         for renderer in psutil.Process(worker.pid).children():
             renderer.kill()
-            psutil.wait_procs([renderer], timeout=30)
+            # Its parent may reap it only when it is needed next.
+            wait_until(lambda: not renderer.is_running() or renderer.status() == psutil.STATUS_ZOMBIE, what="its end")
         say(asker, Speak(text="Still here."))
         asker.until(lambda: outcomes(asker), "the sentence")
         assert outcomes(asker) == ["spoken"]

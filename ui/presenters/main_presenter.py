@@ -12,7 +12,6 @@ from typing import Literal, Protocol
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImagesClassified, ItemAnswer
 from domain.messages.jobs import (
-    CancelJob,
     JobAccepted,
     JobCancelled,
     JobFailed,
@@ -350,10 +349,6 @@ class MainPresenter:
         self.history.broker_returned()
         self.speech.ask()
         send(self._client, QueryOpenJobs())
-
-    def cancel_job(self, job_id: str) -> None:
-        """Cancel a job that runs since before this window was opened."""
-        send(self._client, CancelJob(), job_id=job_id)
 
 
 __all__ = ["MainPresenter", "MainView", "Notice", "Scale", "Tab", "local_now"]

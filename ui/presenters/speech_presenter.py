@@ -104,12 +104,6 @@ class SpeechPresenter:
         """Ask the worker for its settings."""
         send(self._client, QuerySpeech())
 
-    def gone(self) -> None:
-        """The speech worker is not there any more."""
-        if self.display.present:
-            self.display = SpeechDisplay(present=False)
-            self._view.show_speech(self.display)
-
     def handle(self, envelope: Envelope) -> bool:
         """Take an event of the voice; False when it is none."""
         body = envelope.body

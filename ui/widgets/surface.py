@@ -116,11 +116,6 @@ class Surface(CTkBaseClass):
         """As CustomTkinter's widgets; children ask for ``fg_color``."""
         return self._ground if attribute_name == "fg_color" else super().cget(attribute_name)
 
-    def set_ground(self, ground: Colour) -> None:
-        """Another colour beneath."""
-        self._ground = ground
-        self.redraw_soon()
-
     # --- redrawing --------------------------------------------------------------------------------------------------
 
     def redraw_soon(self) -> None:

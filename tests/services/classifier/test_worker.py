@@ -330,7 +330,7 @@ def test_a_frozen_forward_pass_shows_in_the_beats(worker: WorkerAtWork) -> None:
 
     wait_until(lambda: slowest() > 0.3, what="a beat that tells of a long forward pass")
     held.set()
-    worker.line.wait_sent(ImagesClassified)
+    assert worker.line.wait_sent(ImagesClassified)
 
 
 # --- explanations --------------------------------------------------------------------------------------------------
@@ -379,7 +379,7 @@ def test_a_failed_model_gives_back_the_memory_of_what_it_looked_at(worker: Worke
     worker.model.on_score = explode
     worker.start(reader=Mosaic()).send_images([b"mosaic"])
     worker.line.wait_sent(JobFailed)
-    wait_until(
+    assert wait_until(
         lambda: worker.batcher.wait_for_room(Priority.INTERACTIVE, patches=1, held_bytes=1, timeout_s=0.05),
         what="the memory to be free",
     )
