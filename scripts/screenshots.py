@@ -25,6 +25,7 @@ from PIL import Image, ImageGrab
 
 from adapters.imaging.synthetic import slide_region
 from benchmarks.stage import running
+from domain.words import LANGUAGES, Language
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings
 from ui.desktop.__main__ import run
@@ -120,10 +121,12 @@ def _kind(entry: Any) -> str:
     return "patch" if entry.result.patches == 1 else "region"
 
 
-def series(folder: Path, remembered: dict[str, Any], paths: list[Path], targets: dict[str, Path]) -> None:
+def series(
+    folder: Path, remembered: dict[str, Any], paths: list[Path], targets: dict[str, Path], language: Language
+) -> None:
     """One Histovox with one window, and pictures of the scenes that ``targets`` names."""
     names = {f"{name}_dir": folder / name for name in ("runtime", "data", "config", "cache")}
-    settings = Settings(**names, session="pictures", speech_engine="none")
+    settings = Settings(**names, session="pictures", speech_engine="none", language=language)
     settings.config_dir.mkdir()
     (settings.config_dir / "desktop.json").write_text(json.dumps(remembered))
     windows: list[Window] = []
@@ -151,16 +154,20 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[], choices=SCENES)
     parser.add_argument("--theme", nargs="*", default=["light", "dark"])
     parser.add_argument("--scaling", nargs="*", type=float, default=[1.0, 2.0])
+    parser.add_argument("--language", default="en", choices=LANGUAGES)
     parser.add_argument("--size", default="1280x800")
     chosen = parser.parse_args()
     width, height = (int(part) for part in chosen.size.split("x"))
     for theme, scaling in itertools.product(chosen.theme, chosen.scaling):
-        ending = f"{theme}{'' if scaling == 1.0 else f'@{scaling:g}x'}.png"
+        beginning = "" if chosen.language == "en" else f"{chosen.language}-"
+        ending = f"{beginning}{theme}{'' if scaling == 1.0 else f'@{scaling:g}x'}.png"
         geometry = f"{round(width * scaling)}x{round(height * scaling)}+0+0"
         with tempfile.TemporaryDirectory(prefix="hvp-") as name:
             paths = chosen.image or examples(Path(name))
             targets = {scene: chosen.out / f"{scene}-{ending}" for scene in chosen.only or SCENES}
-            series(Path(name), {"theme": theme, "scaling": scaling, "geometry": geometry}, paths, targets)
+            series(
+                Path(name), {"theme": theme, "scaling": scaling, "geometry": geometry}, paths, targets, chosen.language
+            )
     return 0
 
 

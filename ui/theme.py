@@ -131,20 +131,6 @@ VERDICT_TONES: Final[dict[VerdictWord, Tone]] = {
     VerdictWord.OUT_OF_DOMAIN: Tones.OUT_OF_DOMAIN,
 }
 
-VERDICT_WORDS: Final[dict[VerdictWord, str]] = {
-    VerdictWord.TUMOUR: "Suspicious for tumour",
-    VerdictWord.UNCERTAIN: "Uncertain",
-    VerdictWord.NO_TUMOUR: "No tumour seen",
-    VerdictWord.OUT_OF_DOMAIN: "Not assessed",
-}
-
-VERDICT_SHORT: Final[dict[VerdictWord, str]] = {
-    VerdictWord.TUMOUR: "Tumour",
-    VerdictWord.UNCERTAIN: "Uncertain",
-    VerdictWord.NO_TUMOUR: "No tumour",
-    VerdictWord.OUT_OF_DOMAIN: "Not assessed",
-}
-
 #: Family names, best first; the first that is installed is used. CustomTkinter brings Roboto.
 FONT_FAMILIES: Final = ("Inter", "Roboto", "Segoe UI", "Helvetica Neue", "DejaVu Sans")
 

@@ -26,9 +26,12 @@ def percent(probability: float) -> str:
     number = round(probability * 100)
     if number < 1:
         return tr("< {number} %", number=1)
-    if number > 99:
-        return tr("> {number} %", number=99)
-    return tr("{number} %", number=number)
+    return tr("> {number} %", number=99) if number > 99 else whole_percent(probability)
+
+
+def whole_percent(share: float) -> str:
+    """As "150 %", of what is no probability."""
+    return tr("{number} %", number=round(share * 100))
 
 
 def threshold_words(verdict: Verdict) -> str:

@@ -158,7 +158,7 @@ class ConsoleReport:
         if found.result is not None:
             remark = remark_on(found.result.path)
             name = found.result.name if remark else self._name(found.result)
-            self._print(show.row(found.result, name, remark.short if remark else ""))
+            self._print(show.row(found.result, name, tr(remark.short) if remark else ""))
         elif found.failure is not None:
             wrap_at = self._terminal.width if self._terminal.is_terminal else None
             self._print(show.failure_row(found.failure, self._name(found.failure), wrap_at))

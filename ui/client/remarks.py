@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from domain.words import mark
 from services.runtime.settings import load_settings
 
 #: See the README there for origin, licence and the rule by which they were chosen.
@@ -24,13 +25,15 @@ class Remark:
 
 
 _LABELLED = {
-    "0": Remark("labelled no tumour", "Labelled: no tumour"),
-    "1": Remark("labelled tumour", "Labelled: tumour"),
+    "0": Remark(mark("labelled no tumour"), mark("Labelled: no tumour")),
+    "1": Remark(mark("labelled tumour"), mark("Labelled: tumour")),
 }
 _LARGER = Remark(
-    "not lymph node",
-    "An example of a larger image. It is not lymph node, the only tissue that the model was trained on, so its verdict "
-    "means nothing.",
+    mark("not lymph node"),
+    mark(
+        "An example of a larger image. It is not lymph node, the only tissue that the model was trained on, so its "
+        "verdict means nothing."
+    ),
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.errors import ConfigurationError
+from domain.words import tr, use
 from services.runtime import exit_codes, logs
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings, load_settings
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the window until it is closed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ui.desktop", description="The Histovox window.")
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="images and folders to open")
+    parser = argparse.ArgumentParser(prog="python -m ui.desktop", description=tr("The Histovox window."))
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help=tr("images and folders to open"))
     chosen = parser.parse_args(arguments)
     logs.configure("desktop")
     life = Lifecycle.from_environment("desktop")
@@ -53,6 +54,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
 
     settings.make_runtime_dir()
     preferences = Preferences(settings.config_dir)
+    use(preferences.remembered.language or settings.language)
     try:
         window = Window(preferences, sample=sample_paths, disclaimer=SHORT_DISCLAIMER, chooser=NativeChooser())
     except tkinter.TclError as error:

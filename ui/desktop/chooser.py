@@ -14,6 +14,8 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from domain.words import tr
+
 log = logging.getLogger(__name__)
 
 PORTAL = "org.freedesktop.portal.Desktop"
@@ -93,7 +95,7 @@ def _zenity(request: DialogRequest) -> list[str]:
         arguments.append(f"--filename={request.folder}/")
     if request.kind == "folder":
         return [*arguments, "--directory"]
-    filters = [f"--file-filter=Images | {' '.join(request.patterns)}", "--file-filter=All files | *"]
+    filters = [f"--file-filter={tr('Images')} | {' '.join(request.patterns)}", f"--file-filter={tr('All files')} | *"]
     return [*arguments, "--multiple", "--separator=\n", *filters]
 
 
@@ -102,7 +104,7 @@ def _kdialog(request: DialogRequest) -> list[str]:
     folder = request.folder or str(Path.home())
     if request.kind == "folder":
         return [*arguments, "--getexistingdirectory", folder]
-    filters = f"Images ({' '.join(request.patterns)});;All files (*)"
+    filters = tr("Images ({patterns});;All files (*)", patterns=" ".join(request.patterns))
     return [*arguments, "--multiple", "--separate-output", "--getopenfilename", folder, filters]
 
 
@@ -152,5 +154,5 @@ def _portal_options(request: DialogRequest, token: str) -> dict[str, tuple[str, 
         options["current_folder"] = ("ay", os.fsencode(request.folder) + b"\0")
     if request.kind == "folder":
         return options | {"directory": ("b", True)}
-    images = ("Images", [(0, pattern) for pattern in request.patterns])
-    return options | {"multiple": ("b", True), "filters": ("a(sa(us))", [images, ("All files", [(0, "*")])])}
+    images = (tr("Images"), [(0, pattern) for pattern in request.patterns])
+    return options | {"multiple": ("b", True), "filters": ("a(sa(us))", [images, (tr("All files"), [(0, "*")])])}

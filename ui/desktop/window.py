@@ -17,6 +17,7 @@ from customtkinter.windows.widgets.scaling import ScalingTracker
 from tkinterdnd2 import DND_FILES, TkinterDnD
 
 from domain.values import Region
+from domain.words import Language, current, tr, use
 from ui.client.intake import IMAGE_SUFFIXES
 from ui.desktop.chooser import DialogRequest, NativeChooser, NoNativeDialog
 from ui.desktop.keys import bind_keys
@@ -125,6 +126,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_recent=lambda path: self.presenter.open([path]),
             on_theme=self.set_theme,
             on_scaling=self.set_scaling,
+            on_language=self.set_language,
             on_help=self.show_help,
         )
         self.top.grid(row=0, column=0, columnspan=3, sticky="ew")
@@ -181,7 +183,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_retry=lambda: self.presenter.retry(),
         )
         self.details.grid(row=0, column=0, sticky="nsew", padx=(1, 0))
-        Disclaimer(right, self._disclaimer).grid(row=1, column=0, sticky="ew", padx=(1, 0))
+        Disclaimer(right, tr(self._disclaimer)).grid(row=1, column=0, sticky="ew", padx=(1, 0))
         Rule(right).place(relx=0, rely=0, relheight=1.0)
 
     def _accept_drops(self) -> None:
@@ -288,7 +290,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def show_broker(self, reachable: bool) -> None:
         """See ``WorkersView``."""
-        words = "The message broker does not answer. What is open is kept and sent again when it is back."
+        words = tr("The message broker does not answer. What is open is kept and sent again when it is back.")
         self.viewer.show_banner(None if reachable else words)
 
     def show_speech(self, display: SpeechDisplay) -> None:
@@ -309,11 +311,11 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def ask_files(self) -> None:
         """The desktop's dialog for files."""
-        self._ask("files", "Open images")
+        self._ask("files", tr("Open images"))
 
     def ask_folder(self) -> None:
         """The desktop's dialog for a folder."""
-        self._ask("folder", "Open a folder of images")
+        self._ask("folder", tr("Open a folder of images"))
 
     def _ask(self, kind: Literal["files", "folder"], title: str) -> None:
         if self._asking:
@@ -347,7 +349,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         folder = request.folder or None
         chosen: Sequence[str]
         if request.kind == "files":
-            types = [("Images", " ".join(request.patterns)), ("All files", "*")]
+            types = [(tr("Images"), " ".join(request.patterns)), (tr("All files"), "*")]
             chosen = (
                 filedialog.askopenfilenames(parent=self, title=request.title, initialdir=folder, filetypes=types) or ()
             )
@@ -366,7 +368,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._background.run("sample", self._sample, self.presenter.open, self._sample_failed)
 
     def _sample_failed(self, error: Exception) -> None:
-        self.notify("failure", f"The sample could not be opened ({error}).")
+        self.notify("failure", tr("The sample could not be opened ({error}).", error=error))
 
     def focus_region(self, rank: int) -> None:
         """Zoom to one of the top regions."""
@@ -378,7 +380,9 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
         choice = self.presenter.scale_choice()
         if choice is None:
-            self.notify("warning", "Where this image lies is not known, so no scale can be remembered for its folder.")
+            self.notify(
+                "warning", tr("Where this image lies is not known, so no scale can be remembered for its folder.")
+            )
         else:
             self.sheet = ScaleSheet(self, choice, self.presenter.set_scale)
 
@@ -392,10 +396,12 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         entry = self.presenter.history.find(key)
         self.sheet = confirm(
             self,
-            title="Remove from the history?",
-            message=f"The result of {entry.name if entry else 'this image'} is removed from this computer. "
-            "The image file itself is not touched.",
-            verb="Remove",
+            title=tr("Remove from the history?"),
+            message=tr(
+                "The result of {name} is removed from this computer. The image file itself is not touched.",
+                name=entry.name if entry else tr("this image"),
+            ),
+            verb=tr("Remove"),
             on_yes=lambda: self.presenter.forget(key),
         )
 
@@ -408,10 +414,13 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
         self.sheet = confirm(
             self,
-            title="Clear the whole history?",
-            message=f"All {self.presenter.history.total:,} results are removed from this computer, and cannot be "
-            "brought back. The image files themselves are not touched.",
-            verb="Clear all",
+            title=tr("Clear the whole history?"),
+            message=tr(
+                "All {total:,} results are removed from this computer, and cannot be brought back. The "
+                "image files themselves are not touched.",
+                total=self.presenter.history.total,
+            ),
+            verb=tr("Clear all"),
             on_yes=lambda: self.presenter.forget_all(),
         )
 
@@ -419,7 +428,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         """All keys."""
         from ui.widgets.help_sheet import show_help
 
-        self.sheet = show_help(self, self._disclaimer)
+        self.sheet = show_help(self, tr(self._disclaimer))
 
     def show_voice(self) -> None:
         """The voice's settings."""
@@ -477,6 +486,20 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             self._side_widths = widths
             self.sidebar.configure(width=widths[0])
             self._right.configure(width=widths[1])
+
+    def set_language(self, language: Language) -> None:
+        """Another language for the whole window, at once: its panels are made anew with the other words."""
+        if language == current():
+            return
+        self._preferences.change(language=language)
+        use(language)
+        for panel in (self.top, self.sidebar, self.viewer, self._right, self.status):
+            panel.destroy()
+        self._build()
+        bind_keys(self)
+        self.top.show_theme(self._preferences.remembered.theme)
+        self.top.show_scaling(self.scaling)
+        self.presenter.show_all()
 
     def step_scaling(self, by: int) -> None:
         """The next larger or smaller step."""

@@ -9,8 +9,9 @@ from enum import StrEnum
 from domain.messages.imaging import ItemAnswer
 from domain.messages.jobs import HistoryEntry
 from domain.values import ImageResult, ItemFailure, VerdictWord
+from domain.words import tr
+from domain.words.verdicts import percent, verdict_word
 from ui.client.remarks import remark_on
-from ui.theme import VERDICT_SHORT
 
 
 class EntryState(StrEnum):
@@ -119,15 +120,6 @@ def row_of(entry: WorklistEntry, now: datetime) -> Row:
     )
 
 
-def percent(probability: float) -> str:
-    """A probability without false precision: whole per cent, and never a certain 0 or 100."""
-    if probability < 0.005:
-        return "< 1 %"
-    if probability > 0.995:
-        return "> 99 %"
-    return f"{probability * 100:.0f} %"
-
-
 def when(answered_at: str | None, now: datetime) -> str:
     """A time for people: the clock today, "Yesterday", or the date. Empty when unknown."""
     if not answered_at:
@@ -140,16 +132,18 @@ def when(answered_at: str | None, now: datetime) -> str:
     if days <= 0:
         return f"{moment:%H:%M}"
     if days == 1:
-        return f"Yesterday {moment:%H:%M}"
-    return f"{moment.day} {moment:%b}" if moment.year == now.year else f"{moment.day} {moment:%b %Y}"
+        return tr("Yesterday {moment:%H:%M}", moment=moment)
+    if moment.year == now.year:
+        return tr("{moment.day} {moment:%b}", moment=moment)
+    return tr("{moment.day} {moment:%b %Y}", moment=moment)
 
 
 def _detail(entry: WorklistEntry, now: datetime) -> str:
     if entry.state is EntryState.WAITING:
-        return "Waiting for its verdict…"
+        return tr("Waiting for its verdict…")
     if entry.failure is not None:
-        return "Cancelled" if entry.failure.code == "cancelled" else "Could not be classified"
+        return tr("Cancelled") if entry.failure.code == "cancelled" else tr("Could not be classified")
     assert entry.word is not None
     remark = remark_on(entry.path)
-    beside = remark.short if remark else when(entry.answered_at, now)
-    return " · ".join(part for part in (VERDICT_SHORT[entry.word], beside) if part)
+    beside = tr(remark.short) if remark else when(entry.answered_at, now)
+    return " · ".join(part for part in (verdict_word(entry.word), beside) if part)

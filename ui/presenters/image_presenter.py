@@ -16,6 +16,8 @@ from domain.messages.imaging import ExplainImage, ImageExplained, ImageItem
 from domain.messages.jobs import JobCancelled, JobFailed, RequestRejected
 from domain.ports import BrokerClient
 from domain.values import HeatMapGrid, Region, Scale, ScaleSource, VerdictWord
+from domain.verdict import read_score
+from domain.words import tr, tr_message
 from ui.client.intake import read_image_bytes
 from ui.presenters.background import Background
 from ui.presenters.entries import WorklistEntry
@@ -183,7 +185,7 @@ class ImagePresenter:
         self._loaded = None
         path = entry.path
         if path is None:
-            self._view.show_problem(entry.name, "Where this image lies is not known to this window.")
+            self._view.show_problem(entry.name, tr("Where this image lies is not known to this window."))
             self._refresh()
             return
         kept = self._cache.get(path)
@@ -203,6 +205,17 @@ class ImagePresenter:
             lambda loaded: self._picture_ready(path, loaded),
             lambda error: self._no_picture(path, error),
         )
+
+    def show_again(self) -> None:
+        """Show the same in a panel that was made anew."""
+        if self._entry is None:
+            self._view.show_empty()
+        elif self._loaded is not None:
+            self._view.show_picture(self._loaded.picture, self._entry.name)
+        else:
+            self._load(self._entry)
+            return
+        self._refresh()
 
     def reload(self) -> None:
         """The file may have changed: read it again."""
@@ -225,10 +238,14 @@ class ImagePresenter:
     def _no_picture(self, path: str, error: Exception) -> None:
         if self._entry is None or self._entry.path != path:
             return
-        message = error.message if isinstance(error, HistovoxError) else f"It could not be decoded ({error})."
+        message = (
+            tr_message(error.message)
+            if isinstance(error, HistovoxError)
+            else tr("It could not be decoded ({error}).", error=error)
+        )
         if self._entry.failure is not None:
-            message = "The card on the right says why."
-        self._view.show_problem("No picture to show", message)
+            message = tr("The card on the right says why.")
+        self._view.show_problem(tr("No picture to show"), message)
         self._refresh()
 
     def _check_same_bytes(self) -> None:
@@ -239,7 +256,7 @@ class ImagePresenter:
             if not before:
                 self._view.notify(
                     "warning",
-                    "The file has changed since it was classified; its overlays are not shown. Open it again.",
+                    tr("The file has changed since it was classified; its overlays are not shown. Open it again."),
                 )
 
     # --- overlays ---------------------------------------------------------------------------------------------------
@@ -287,7 +304,7 @@ class ImagePresenter:
             self._explanations[asked] = Overlay("attention", body.grid, cells)
         elif isinstance(body, JobFailed | RequestRejected):
             self.attention_on = False
-            self._view.notify("failure" if body.fault == "ours" else "warning", body.message)
+            self._view.notify("failure" if body.fault == "ours" else "warning", tr_message(body.message))
         elif not isinstance(body, JobCancelled):
             return True
         self._asked.pop(header.jobid or "", None)
@@ -327,13 +344,13 @@ class ImagePresenter:
         if send(self._client, request, (data,), job_id=job_id) is None:
             self._asked.pop(job_id, None)
             self.attention_on = False
-            self._view.notify("warning", "The classifier cannot be asked now; try again when it is back.")
+            self._view.notify("warning", tr("The classifier cannot be asked now; try again when it is back."))
             self._refresh()
 
     def _explain_unread(self, job_id: str, error: Exception) -> None:
         self._asked.pop(job_id, None)
         self.attention_on = False
-        self._view.notify("warning", error.message if isinstance(error, HistovoxError) else str(error))
+        self._view.notify("warning", tr_message(error.message) if isinstance(error, HistovoxError) else str(error))
         self._refresh()
 
     # --- inside -----------------------------------------------------------------------------------------------------
@@ -397,21 +414,11 @@ class ImagePresenter:
             return ()
         if result.verdict.word is VerdictWord.OUT_OF_DOMAIN:
             return ()
-        low, _ = result.verdict.band
-        shown = [
-            (rank, score)
+        read = [
+            MarkedRegion(rank, score.region, read_score(score.probability, result.verdict), rank == self._region)
             for rank, score in enumerate(result.regions, 1)
-            if score.probability > low or score.probability >= result.verdict.threshold or rank == self._region
         ]
-        return tuple(
-            MarkedRegion(
-                rank,
-                score.region,
-                VerdictWord.TUMOUR if score.probability >= result.verdict.band[1] else VerdictWord.UNCERTAIN,
-                rank == self._region,
-            )
-            for rank, score in shown
-        )
+        return tuple(marked for marked in read if marked.selected or marked.word is not VerdictWord.NO_TUMOUR)
 
     def _um_per_px(self) -> float | None:
         if self._entry is None or self._loaded is None:

@@ -22,9 +22,10 @@ from domain.messages.jobs import (
     RequestRejected,
 )
 from domain.messages.workers import WorkerLost
-from domain.words.phrases import say_answer
 from domain.ports import BrokerClient
 from domain.values import Scale, VerdictWord
+from domain.words import tr, tr_message
+from domain.words.phrases import say_answer
 from ui.client.intake import Gathered, gather
 from ui.client.open_images import AbandonedImages, OpenImages
 from ui.client.remarks import remark_on
@@ -116,10 +117,12 @@ class MainPresenter:
     def _restore(self, abandoned: AbandonedImages) -> None:
         """A killed window comes back with what it had open; answers come from the journal where it has them."""
         if abandoned.given_up:
-            self._view.notify("warning", "The window ended more than once with the same images; they stay closed.")
+            self._view.notify("warning", tr("The window ended more than once with the same images; they stay closed."))
         if abandoned.paths:
-            more = f" {abandoned.left_out:,} more are not." if abandoned.left_out else ""
-            self._view.notify("info", "The window had ended without being closed; its images are open again." + more)
+            more = " " + tr("{count:,} more are not.", count=abandoned.left_out) if abandoned.left_out else ""
+            self._view.notify(
+                "info", tr("The window had ended without being closed; its images are open again.") + more
+            )
             self._gather(abandoned.paths)
             if self._open_images is not None:
                 self._open_images.keep([str(path) for path in abandoned.paths])
@@ -153,18 +156,24 @@ class MainPresenter:
             self.select(keys[0])
         if gathered.failures:
             first = gathered.failures[0]
-            more = f" (and {len(gathered.failures) - 1} more, listed)" if len(gathered.failures) > 1 else ""
-            self._view.notify("warning", first.message + more)
+            more = (
+                tr(" (and {count} more, listed)", count=len(gathered.failures) - 1)
+                if len(gathered.failures) > 1
+                else ""
+            )
+            self._view.notify("warning", tr_message(first.message) + more)
 
     def _not_gathered(self, error: Exception) -> None:
         log.error("paths could not be looked through", exc_info=error)
-        self._view.notify("failure", f"The files could not be looked through ({error}). It is our fault.")
+        self._view.notify(
+            "failure", tr("The files could not be looked through ({error}). It is our fault.", error=error)
+        )
 
     def retry(self) -> None:
         """Classify the selected image again."""
         entry = self._selected
         if entry is None or not entry.path:
-            self._view.notify("warning", "Where this image lies is not known, so it cannot be read again.")
+            self._view.notify("warning", tr("Where this image lies is not known, so it cannot be read again."))
             return
         self.image.reload()
         self._reclassify(entry)
@@ -294,9 +303,12 @@ class MainPresenter:
         ):
             self._about_a_job(envelope)
         elif isinstance(body, JobRequeued):
-            self._view.notify("info", f"A classifier was lost; the image goes to another one ({body.reason}).")
+            self._view.notify(
+                "info",
+                tr("A classifier was lost; the image goes to another one ({reason}).", reason=tr_message(body.reason)),
+            )
         elif isinstance(body, WorkerLost):
-            self._view.notify("warning", body.message)
+            self._view.notify("warning", tr_message(body.message))
 
     def tick(self) -> None:
         """Called every turn of the pump."""
@@ -309,6 +321,17 @@ class MainPresenter:
             if progress:
                 self._view.show_card(card_of(self._selected, progress))
 
+    def show_all(self) -> None:
+        """Show everything once more, in a window that was made anew."""
+        self._view.show_recent(self.preferences.remembered.recent)
+        self._view.show_tab(self.tab)
+        self.worklist.show_again()
+        self.history.show()
+        self.workers.show_again()
+        self.speech.show_again()
+        self.image.show_again()
+        self._view.show_card(card_of(self._selected))
+
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _about_a_job(self, envelope: Envelope) -> None:
@@ -320,7 +343,7 @@ class MainPresenter:
         if mine:
             self.speech.note_own(envelope.header.correlationid)
         if isinstance(body, RequestRejected) and not mine:
-            self._view.notify("failure" if body.fault == "ours" else "warning", body.message)
+            self._view.notify("failure" if body.fault == "ours" else "warning", tr_message(body.message))
 
     def _on_answer(self, entry: WorklistEntry) -> None:
         selected = self._selected

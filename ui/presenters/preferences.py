@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.values import Scale, ScaleSource
+from domain.words import Language
 from ui.theme import ThemeName
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ class Remembered(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     theme: ThemeName = "system"
+    language: Language | None = None
+    """Chosen in the window; None: as set for all of Histovox, else the locale's."""
     scaling: float | None = Field(default=None, ge=1.0, le=2.0)
     """None: as the screen suggests."""
     geometry: str = Field(default="1320x860", pattern=r"^\d{3,5}x\d{3,5}([+-]-?\d+[+-]-?\d+)?$")

@@ -23,6 +23,7 @@ from domain.messages.speech import (
     Voice,
 )
 from domain.ports import BrokerClient
+from domain.words import tr, tr_message
 from ui.presenters.outgoing import send
 
 #: Troubles that last: told once, not at every sentence.
@@ -64,12 +65,12 @@ class SpeechDisplay:
     def summary(self) -> str:
         """One short phrase for the status bar."""
         if not self.present:
-            return "Voice off"
+            return tr("Voice off")
         if self.engine == "none":
-            return "Captions only"
+            return tr("Captions only")
         if not self.has_sound_device:
-            return "No sound device"
-        return "Muted" if self.muted else self.engine
+            return tr("No sound device")
+        return tr("Muted") if self.muted else self.engine
 
 
 class SpeechView(Protocol):
@@ -118,7 +119,7 @@ class SpeechPresenter:
             self._utterance = body.utterance_id
             asked = envelope.header.correlationid
             # Another window's sentence must not be taken for one about the image that is shown here.
-            text = body.text if asked is None or asked in self._own else f"Elsewhere: {body.text}"
+            text = body.text if asked is None or asked in self._own else tr("Elsewhere: {text}", text=body.text)
             self._say(Caption(text, speaking=True, audible=body.audible))
         elif isinstance(body, UtteranceFinished):
             if body.utterance_id == self._utterance:
@@ -126,7 +127,7 @@ class SpeechPresenter:
         elif isinstance(body, SpeechFailed):
             # A missing sound device fails every sentence; the status bar goes on saying so.
             if body.code not in self._told:
-                self._view.notify("warning", body.message)
+                self._view.notify("warning", tr_message(body.message))
             self._told.update({body.code} & LASTING)
         else:
             return False
@@ -170,6 +171,11 @@ class SpeechPresenter:
     def set_volume(self, volume: float) -> None:
         """Louder or softer, 0 … 1."""
         send(self._client, ConfigureSpeech(volume=min(max(volume, 0.0), 1.0)))
+
+    def show_again(self) -> None:
+        """Show the same in a status bar that was made anew."""
+        self._view.show_speech(self.display)
+        self._view.show_caption(self.caption)
 
     def choose_language(self, language: Literal["en", "zh"]) -> None:
         """The language of what is said."""

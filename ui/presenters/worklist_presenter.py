@@ -15,6 +15,7 @@ from domain.messages.envelope import Envelope
 from domain.messages.jobs import OpenJob
 from domain.ports import BrokerClient
 from domain.values import ItemFailure, Priority, Scale
+from domain.words import tr
 from ui.client.intake import Gathered, prepare, sendable
 from ui.client.job_tracker import BatchAnswer, JobTracker
 from ui.client.read_ahead import FileSource, ReadAhead
@@ -244,6 +245,11 @@ class Worklist:
             self._view.show_progress(progress)
         self._progress_shown = progress is not None
 
+    def show_again(self) -> None:
+        """Show the same in a list that was made anew."""
+        self._dirty = self._progress_shown = True
+        self.show()
+
     def progress(self) -> ProgressDisplay | None:
         """Of all batches with more than one image together; None when none runs."""
         batches = [batch for batch in self._batches if batch.total > 1]
@@ -258,8 +264,8 @@ class Worklist:
             total=total,
             failed=sum(batch.failed for batch in batches),
             fraction=sum(batch.progress for batch in batches) / total,
-            text=f"{done:,} of {total:,}",
-            remaining="stopping…" if cancelling else remaining_text(sum(known)) if len(known) == len(eta) else "",
+            text=tr("{done:,} of {total:,}", done=done, total=total),
+            remaining=tr("stopping…") if cancelling else remaining_text(sum(known)) if len(known) == len(eta) else "",
             cancelling=cancelling,
         )
 
@@ -336,9 +342,9 @@ class Worklist:
 def remaining_text(seconds: float) -> str:
     """A remaining time for people."""
     if seconds < 1:
-        return "almost done"
+        return tr("almost done")
     if seconds < 60:
-        return f"about {seconds:.0f} s left"
+        return tr("about {seconds:.0f} s left", seconds=seconds)
     if seconds < 3600:
-        return f"about {seconds / 60:.0f} min left"
-    return f"about {seconds / 3600:.1f} h left"
+        return tr("about {minutes:.0f} min left", minutes=seconds / 60)
+    return tr("about {hours:.1f} h left", hours=seconds / 3600)

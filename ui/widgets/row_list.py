@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from domain.words import tr
 from ui.presenters.entries import EntryState, Row
 from ui.theme import VERDICT_TONES, Ink, Radius, Size, Space, Tone, Tones, Type
 from ui.widgets.paint import rounded
@@ -212,5 +213,5 @@ class RowList(ScrollSurface):
             self,
             event.x_root,
             event.y_root,
-            [("Show", lambda: self._on_select(key)), ("Remove from this list…", lambda: self._on_forget(key))],
+            [(tr("Show"), lambda: self._on_select(key)), (tr("Remove from this list…"), lambda: self._on_forget(key))],
         )

@@ -11,6 +11,7 @@ from typing import Any
 import customtkinter as ctk
 from PIL import Image, ImageDraw, ImageGrab
 
+from domain.words import tr
 from ui.theme import Colour, Ink, Radius, Space, TextStyle, Type
 from ui.widgets.button import Button, Kind
 from ui.widgets.fonts import fonts_of
@@ -62,7 +63,7 @@ class Sheet(ctk.CTkFrame):
         heading = words(self, title, Type.HEADING)
         heading.grid(row=0, column=0, padx=(Space.LARGE, 0), pady=(Space.SMALL, Space.SMALL), sticky="w")
         self.close_button = Button(
-            self, icon="close", kind="ghost", height=28, command=self.close, tooltip="Close (Esc)"
+            self, icon="close", kind="ghost", height=28, command=self.close, tooltip=tr("Close (Esc)")
         )
         self.close_button.grid(row=0, column=1, padx=(Space.MEDIUM, 0), pady=0)
         self.body = ctk.CTkFrame(self, fg_color="transparent", corner_radius=0, width=width)
@@ -131,7 +132,7 @@ def confirm(window: Any, *, title: str, message: str, verb: str, on_yes: Callabl
         sheet.close()
         on_yes()
 
-    cancel, _ = sheet.buttons(("Cancel", "secondary", sheet.close), (verb, "danger", yes))
+    cancel, _ = sheet.buttons((tr("Cancel"), "secondary", sheet.close), (verb, "danger", yes))
     cancel.focus_set()
     return sheet
 

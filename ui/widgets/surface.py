@@ -97,7 +97,7 @@ class Surface(CTkBaseClass):
         return self.canvas.create_text(
             x,
             y,
-            text=text,
+            text=self.fonts.broken(style, self.scale, text, width) if width else text,
             font=self.fonts.at(style, self.scale),
             fill=self.colour(colour),
             anchor=anchor,

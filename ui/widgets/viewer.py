@@ -7,6 +7,8 @@ from typing import Any
 
 import customtkinter as ctk
 
+from domain.words import tr
+from domain.words.verdicts import whole_percent
 from ui.presenters.image_presenter import OverlayControls
 from ui.presenters.worklist_presenter import ProgressDisplay
 from ui.theme import Colour, Ink, Radius, Size, Space, TextStyle, Type
@@ -42,16 +44,16 @@ class ToolBar(ctk.CTkFrame):
         self.grid_propagate(False)
         self.grid_rowconfigure(0, weight=1)
         self._labelled: bool | None = None
-        self.zoom_out = self._tool("minus", lambda: view.zoom(-1), "Zoom out (−)")
-        self.zoom_label = self._tool("", view.actual_size, "One image pixel a screen pixel (1)", min_width=58)
-        self.zoom_in = self._tool("plus", lambda: view.zoom(1), "Zoom in (+)")
-        self.fit = self._tool("fit", view.fit, "The whole image (0)")
+        self.zoom_out = self._tool("minus", lambda: view.zoom(-1), tr("Zoom out (−)"))
+        self.zoom_label = self._tool("", view.actual_size, tr("One image pixel a screen pixel (1)"), min_width=58)
+        self.zoom_in = self._tool("plus", lambda: view.zoom(1), tr("Zoom in (+)"))
+        self.fit = self._tool("fit", view.fit, tr("The whole image (0)"))
         for column, button in enumerate((self.zoom_out, self.zoom_label, self.zoom_in, self.fit)):
             button.grid(row=0, column=column, padx=(Space.MEDIUM if column == 0 else 0, 2))
         self.grid_columnconfigure(4, weight=1)
-        self.regions = self._tool("regions", on_regions, "Outline suspicious regions (B)")
-        self.heat_map = self._tool("heat", on_heat_map, "Heat map of tumour probability (H)")
-        self.attention = self._tool("attention", on_attention, "Grad-CAM: where the model looked (G)")
+        self.regions = self._tool("regions", on_regions, tr("Outline suspicious regions (B)"))
+        self.heat_map = self._tool("heat", on_heat_map, tr("Heat map of tumour probability (H)"))
+        self.attention = self._tool("attention", on_attention, tr("Grad-CAM: where the model looked (G)"))
         for column, button in enumerate((self.regions, self.heat_map, self.attention), 5):
             button.grid(row=0, column=column, padx=(0, 2))
         self.opacity = Slider(
@@ -62,7 +64,7 @@ class ToolBar(ctk.CTkFrame):
             step=0.05,
             width=96,
             on_change=on_opacity,
-            tooltip="Overlay opacity ( [ and ] )",
+            tooltip=tr("Overlay opacity ( [ and ] )"),
         )
         self.opacity.grid(row=0, column=8, padx=(Space.SMALL, Space.LARGE))
         Rule(self).place(relx=0, rely=1.0, relwidth=1.0, anchor="sw")
@@ -95,7 +97,7 @@ class ToolBar(ctk.CTkFrame):
         if labelled == self._labelled:
             return
         self._labelled = labelled
-        words = ("Regions", "Heat map", "Grad-CAM") if labelled else ("", "", "")
+        words = (tr("Regions"), tr("Heat map"), "Grad-CAM") if labelled else ("", "", "")
         for button, word in zip((self.regions, self.heat_map, self.attention), words, strict=True):
             button.set(text=word)
 
@@ -104,7 +106,7 @@ class ToolBar(ctk.CTkFrame):
         there = zoom is not None
         for button in (self.zoom_out, self.zoom_label, self.zoom_in, self.fit):
             button.set(enabled=there)
-        self.zoom_label.set(text=f"{zoom * 100:.0f} %" if zoom is not None else "–")
+        self.zoom_label.set(text=whole_percent(zoom) if zoom is not None else "–")
 
     def show_overlays(self, controls: OverlayControls) -> None:
         """Set the switches."""
@@ -135,20 +137,20 @@ class EmptyState(Surface):
         self._buttons = [
             Button(
                 self.canvas,
-                text="Open images…",
+                text=tr("Open images…"),
                 icon="image",
                 kind="primary",
                 height=34,
                 command=on_files,
                 ground=Ink.PANEL,
             ),
-            Button(self.canvas, text="Open folder…", icon="folder", height=34, command=on_folder, ground=Ink.PANEL),
+            Button(self.canvas, text=tr("Open folder…"), icon="folder", height=34, command=on_folder, ground=Ink.PANEL),
         ]
         self.sample: Button | None = None
         if on_sample is not None:
             self.sample = Button(
-                self.canvas, text="Try the sample", icon="sparkle", kind="ghost", height=34, command=on_sample,
-                ground=Ink.PANEL, tooltip="Eight labelled lymph-node patches and a larger image",
+                self.canvas, text=tr("Try the sample"), icon="sparkle", kind="ghost", height=34, command=on_sample,
+                ground=Ink.PANEL, tooltip=tr("Eight labelled lymph-node patches and a larger image"),
             )  # fmt: skip
 
     def highlight(self, on: bool) -> None:
@@ -174,15 +176,15 @@ class EmptyState(Surface):
             self.picture(rounded(disc, disc, disc / 2, self.colour(Ink.SELECTED), ground), x - disc // 2, y - disc // 2)
             self.icon("drop", x, y, Ink.ACCENT, 28)
             y += self.px(48)
-        y = self._line(x, y, "Drop a microscope image here", Type.TITLE, Ink.TEXT, room)
+        y = self._line(x, y, tr("Drop a microscope image here"), Type.TITLE, Ink.TEXT, room)
         if not narrow:
-            words = (
+            words = tr(
                 "A patch, a larger field or a folder: PNG, JPEG, TIFF and more. "
                 "You see and hear how likely it shows tumour, and where."
             )
             y = self._line(x, y + self.px(10), words, Type.BODY, Ink.TEXT_SOFT, min(self.px(380), room))
         self._place_buttons(x, y + self.px(36), room)
-        keys = self.shorten(Type.CAPTION, "Ctrl+O opens   ·   F1 shows all keys", room)
+        keys = self.shorten(Type.CAPTION, tr("Ctrl+O opens   ·   F1 shows all keys"), room)
         self.text(x, top + card_height - self.px(30), keys, Type.CAPTION, Ink.TEXT_FAINT, anchor="center")
 
     def _line(self, x: int, y: int, words: str, style: TextStyle, colour: Colour, width: int) -> int:
@@ -216,8 +218,8 @@ class ProgressStrip(Surface):
         self._progress: ProgressDisplay | None = None
         super().__init__(master, height=44, ground=Ink.PANEL)
         self.cancel = Button(
-            self.canvas, text="Cancel", kind="secondary", height=26, style=Type.SMALL_STRONG, command=on_cancel,
-            ground=Ink.PANEL, tooltip="Stop; what is answered stays (Ctrl+.)",
+            self.canvas, text=tr("Cancel"), kind="secondary", height=26, style=Type.SMALL_STRONG, command=on_cancel,
+            ground=Ink.PANEL, tooltip=tr("Stop; what is answered stays (Ctrl+.)"),
         )  # fmt: skip
 
     def show(self, progress: ProgressDisplay) -> None:
@@ -239,7 +241,7 @@ class ProgressStrip(Surface):
         right = width - pad - self.px(self.cancel.cget("width")) - pad
         self.text(pad, middle, progress.text, Type.SMALL_STRONG)
         left = pad + self.measure(Type.SMALL_STRONG, progress.text) + self.px(Space.MEDIUM)
-        notes = [f"{progress.failed:,} failed"] if progress.failed else []
+        notes = [tr("{failed:,} failed", failed=progress.failed)] if progress.failed else []
         notes += [progress.remaining] if progress.remaining else []
         words = " · ".join(notes)
         if words:
