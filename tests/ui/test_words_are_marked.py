@@ -20,7 +20,7 @@ MARKS = frozenset({"tr", "trn", "mark", "mark_message"})
 #: What looks like a text and is none: names, commands, programs, options of Tk and rich.
 EXCUSED = re.compile(
     r"^(Histovox.*|Segoe UI|Helvetica Neue|DejaVu Sans|--.*|0\.1\.0 .*|bold .*|italic dim|apt-get .*|pip install .*|"
-    r"mkdir -p .*|unset .*|python -m .*|namespace eval .*|HISTOVOX_\w+=.*|import .*|\s*import .*|\w+: |\{.*\}|histovox \{.*)$",
+    r"mkdir -p .*|unset .*|python -m .*|namespace eval .*|HISTOVOX_\w+=.*|\s*import .*|\w+: |\{.*\}|histovox \{.*)$",
     re.DOTALL,
 )
 #: Words for logs, or for whoever reads the source.

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from domain.errors import HistovoxError
 from domain.words import current, tr, tr_message, trn
 from services.runtime.settings import Settings
-from ui.cli import limits, wiring
+from ui.cli import wiring
 
 State = Literal["ok", "warn", "fail"]
 GIB = 1024**3
@@ -340,9 +340,9 @@ def disk(settings: Settings, usage: Callable[[Path], Any] = shutil.disk_usage) -
     return Check(tr("Disk"), "ok", detail)
 
 
-def processors(found: limits.Processors | None = None) -> Check:
+def processors(found: wiring.Processors | None = None) -> Check:
     """What this process may use, which a container makes less than what the machine has."""
-    cpus = found or limits.processors()
+    cpus = found or wiring.processors()
     detail = tr("{usable:g} usable", usable=cpus.usable)
     if cpus.usable < cpus.present:
         detail += tr(" of {present} ({reason})", present=cpus.present, reason=cpus.reason)
@@ -353,9 +353,9 @@ def processors(found: limits.Processors | None = None) -> Check:
     return Check(tr("Processors"), "ok", detail)
 
 
-def memory(found: limits.Memory | None = None) -> Check:
+def memory(found: wiring.Memory | None = None) -> Check:
     """Free memory, within the container's limit."""
-    room = found or limits.memory()
+    room = found or wiring.memory()
     detail = tr(
         "{free:.1f} GiB free of {total:.1f} GiB",
         free=room.free / GIB,

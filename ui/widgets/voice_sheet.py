@@ -66,8 +66,8 @@ class VoiceSheet(Sheet):
                 choices=[(key, tr(label)) for key, label in ANNOUNCEMENTS],
                 chosen=display.announcements,
                 width=FIELD,
-                on_choose=lambda key: speech.announce(key),
-                ground=Ink.PANEL,  # type: ignore[arg-type]
+                on_choose=lambda key: speech.announce(key),  # type: ignore[arg-type]
+                ground=Ink.PANEL,
             ),
         )
         self.show(display)

@@ -18,30 +18,28 @@ from ui.widgets.button import Button
 pytestmark = pytest.mark.window
 
 #: Names of things, keys and units, which are the same in Chinese.
-NAMES = set(
-    [
-        "Histovox",
-        "Grad-CAM",
-        "PNG",
-        "JPEG",
-        "TIFF",
-        "CPU",
-        "EN",
-        "English",
-        "Ctrl",
-        "Shift",
-        "Plus",
-        "Minus",
-        "Page",
-        "Down",
-        "Up",
-        "Esc",
-        "Delete",
-        "px",
-        "mm",
-        "pyttsx",
-    ]
-)
+NAMES = {
+    "Histovox",
+    "Grad-CAM",
+    "PNG",
+    "JPEG",
+    "TIFF",
+    "CPU",
+    "EN",
+    "English",
+    "Ctrl",
+    "Shift",
+    "Plus",
+    "Minus",
+    "Page",
+    "Down",
+    "Up",
+    "Esc",
+    "Delete",
+    "px",
+    "mm",
+    "pyttsx",
+}
 
 
 def texts(widget: tkinter.Misc) -> Iterator[str]:
