@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.words import tr
+
 CGROUP = Path("/sys/fs/cgroup")
 #: cgroup v1 writes "no limit" as a number near 2**63.
 NO_LIMIT = 2**60
@@ -35,10 +37,10 @@ def processors(root: Path = CGROUP) -> Processors:
     present = os.cpu_count() or 1
     usable, reason = float(present), ""
     if hasattr(os, "sched_getaffinity") and (allowed := len(os.sched_getaffinity(0))) < usable:
-        usable, reason = float(allowed), "CPU affinity"
+        usable, reason = float(allowed), tr("CPU affinity")
     quota = _quota(root)
     if quota is not None and quota < usable:
-        usable, reason = quota, "control group's quota"
+        usable, reason = quota, tr("control group's quota")
     return Processors(usable, present, reason)
 
 

@@ -121,6 +121,10 @@ class BrokerClient(Protocol):
         """True as soon as ``drain`` has something, False after ``timeout_s``."""
         ...
 
+    def descriptors(self) -> tuple[int, ...]:
+        """Become readable when something may have arrived; edge-triggered, so follow up with ``drain`` or ``wait``."""
+        ...
+
     def close(self) -> None:
         """Close the connection."""
         ...

@@ -42,17 +42,22 @@ def probability_of(margin: float, point: OperatingPoint) -> float:
     return power / (1 + power)
 
 
+def read_score(score: float, limits: OperatingPoint | Verdict) -> VerdictWord:
+    """The word for a score, of an image or of one region of it. The band's ends belong to the certain words."""
+    low, high = limits.band
+    if low < score < high:
+        return VerdictWord.UNCERTAIN
+    return VerdictWord.TUMOUR if score >= limits.threshold else VerdictWord.NO_TUMOUR
+
+
 def judge(probability: float, point: OperatingPoint) -> Verdict:
-    """Read a probability against the operating point. The band's ends belong to the certain words."""
-    low, high = point.band
-    if low < probability < high:
-        word = VerdictWord.UNCERTAIN
-    elif probability >= point.threshold:
-        word = VerdictWord.TUMOUR
-    else:
-        word = VerdictWord.NO_TUMOUR
+    """A probability read against the operating point."""
     return Verdict(
-        word=word, probability=probability, threshold=point.threshold, band=point.band, calibrated=point.calibrated
+        word=read_score(probability, point),
+        probability=probability,
+        threshold=point.threshold,
+        band=point.band,
+        calibrated=point.calibrated,
     )
 
 

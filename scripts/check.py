@@ -20,6 +20,7 @@ CHECKS: tuple[tuple[str, list[str], str], ...] = (
     ("types", [str(BIN / "mypy")], ""),
     ("import contracts", [str(BIN / "lint-imports"), "--no-cache"], "CONTRIBUTING.md says what may import what"),
     ("protocol description", [sys.executable, "scripts/make_asyncapi.py", "--check"], "make generate"),
+    ("catalogues of words", [sys.executable, "scripts/words.py", "--check"], "make words, then translate"),
     ("model documents", [sys.executable, "scripts/make_model_docs.py", "--check"], "make generate"),
 )
 

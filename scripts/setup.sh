@@ -33,7 +33,7 @@ ready() { case $mode in run) installed run dev ;; *) installed dev ;; esac; }
 # --- Debian packages -----------------------------------------------------------------------------------------------
 
 debian_packages() {
-    echo libportaudio2 fonts-inter
+    echo libportaudio2 fonts-inter fonts-wqy-microhei
     [ "$mode" = run ] || echo xvfb xdotool pulseaudio pulseaudio-utils alsa-utils libasound2-plugins sox espeak-ng
 }
 missing_of() {

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from domain import words
+
 #: Which Debian package brings a program that some tests use.
 DEBIAN_PACKAGES = {
     "Xvfb": "xvfb",
@@ -36,11 +38,20 @@ class Folders:
     cache: Path
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers (``make test``), one of them runs all tests that measure time in real processes."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("processes", "window", "audio")):
+            item.add_marker(pytest.mark.xdist_group("real"))
+
+
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folders]:
     """Point every setting at folders of this test, so that nothing meets a running Histovox or another test."""
     for name in [name for name in os.environ if name.startswith("HISTOVOX_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("LANGUAGE", "en")
+    words.use("en")
     # Not tmp_path: an ipc path holds at most 107 characters, and pytest's folders are long.
     runtime = Path(tempfile.mkdtemp(prefix="hv-"))
     own = Folders(runtime, tmp_path / "histovox-data", tmp_path / "histovox-config", tmp_path / "histovox-cache")

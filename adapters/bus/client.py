@@ -109,6 +109,10 @@ class ZmqBrokerClient:
         self._pump(1)
         return bool(self._ready) or self._await_message(deadline)
 
+    def descriptors(self) -> tuple[int, ...]:
+        sockets = (self._jobs, self._events, self._job_line.monitor, self._event_line.monitor)
+        return tuple(int(socket.getsockopt(zmq.FD)) for socket in sockets)
+
     def close(self) -> None:
         for line in (self._job_line, self._event_line):
             line.close()

@@ -10,8 +10,7 @@ from domain.errors import Fault
 from domain.messages.base import Message
 from domain.tally import Tally
 from domain.values import Value
-
-Language = Literal["en", "zh"]
+from domain.words import Language as Language
 
 
 class Speak(Message):

@@ -12,6 +12,7 @@ from adapters.journal.sqlite_journal import SqliteJournal
 from adapters.system_clock import SystemClock
 from domain.errors import ConfigurationError
 from domain.messages.workers import ProcessState, ProcessStateChanged
+from domain.words import mark_message
 from services.broker.loop import serve
 from services.broker.message_sender import SOURCE
 from services.broker.request_handler import Limits, RequestHandler
@@ -39,7 +40,9 @@ def run(settings: Settings, life: Lifecycle) -> None:
     folder = settings.make_runtime_dir()
     clock = SystemClock()
     with contextlib.ExitStack() as stack:
-        lock = FileLock(folder / "broker.lock", f"Another broker already works in {folder}; stop it, or use that one.")
+        lock = FileLock(
+            folder / "broker.lock", mark_message(f"Another broker already works in {folder}; stop it, or use that one.")
+        )
         stack.callback(lock.release)
         journal = SqliteJournal(settings.journal_path, clock)
         stack.callback(journal.close)

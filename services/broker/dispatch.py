@@ -21,8 +21,9 @@ from domain.messages.jobs import (
 )
 from domain.messages.workers import GreetWorker, WorkerFound, WorkerHeartbeat, WorkerLost, WorkerReady
 from domain.ports import Clock, Journal
+from domain.words import mark_message
 from services.broker import answers
-from services.broker.jobs import Job, JobQueue, deadline_of
+from services.broker.jobs import Job, JobQueue
 from services.broker.message_sender import EVERYBODY, SOURCE, MessageSender
 from services.broker.worker_pool import LONGEST_FORWARD_S, WorkerPool, WorkerSlot
 
@@ -68,7 +69,6 @@ class Dispatcher:
         job = Job(request, waiters={(client, request.header.id): None})
         if self.workers.misses(job.model):
             raise UnknownModel(job.model or "", self.workers.model_names())
-        deadline_of(request)
         ahead = self.queue.ahead_of(job.priority)
         if not self._journal.accept(request):
             raise JournalFailed("The journal knows this job already, but not as open or answered.")
@@ -99,7 +99,9 @@ class Dispatcher:
 
     def worker_disconnected(self, endpoint: str) -> None:
         """The connection broke: the process is gone, or its host."""
-        self._lose(self.workers.slots[endpoint], "disconnected", "The classifier ended, or its host went away.")
+        self._lose(
+            self.workers.slots[endpoint], "disconnected", mark_message("The classifier ended, or its host went away.")
+        )
 
     def handle_worker_message(self, endpoint: str, envelope: Envelope) -> None:
         """A message of the worker at ``endpoint``."""
@@ -118,18 +120,18 @@ class Dispatcher:
             log.warning("the worker at %s sent an unexpected %s", endpoint, envelope.header.type)
 
     def tick(self) -> None:
-        """Run timers: greetings, deadlines, frozen workers, tidying the journal."""
+        """Run timers: greetings, frozen workers, tidying the journal."""
         now = self._clock.monotonic()
         self._reset_liveness(now)
         if self._greeted_at is None or now - self._greeted_at >= GREET_EVERY_S:
             self._greeted_at = now
             for slot in self.workers.slots.values():
                 self._greet(slot)
-            for job in self.queue:
-                self._is_over(job)
         for slot in self.workers.slots.values():
             if slot.is_silent(now):
-                self._lose(slot, "frozen", "The classifier stopped answering; its images go to another or wait.")
+                self._lose(
+                    slot, "frozen", mark_message("The classifier stopped answering; its images go to another or wait.")
+                )
         if self._tidy_at is not None and now >= self._tidy_at and not self.jobs:
             self._tidy_up()
 
@@ -163,7 +165,7 @@ class Dispatcher:
         before = slot.worker
         news = slot.state != "ready" or before != worker
         if slot.jobs and before and before.worker_id != worker.worker_id:
-            self._lose(slot, "disconnected", "The classifier was started anew.")
+            self._lose(slot, "disconnected", mark_message("The classifier was started anew."))
         slot.mark_ready(worker, self._clock.monotonic())
         if not news:
             return
@@ -190,7 +192,7 @@ class Dispatcher:
         for job in reversed(jobs):
             if reason == "frozen":
                 self._cancel_lease(job, slot.endpoint)
-            self._requeue(job, f"the classifier at {slot.endpoint} was lost ({reason})", "worker_lost")
+            self._requeue(job, mark_message(f"the classifier at {slot.endpoint} was lost ({reason})"), "worker_lost")
         slot.jobs.clear()
         self.changed = True
         self._lease_all()
@@ -230,7 +232,7 @@ class Dispatcher:
                 return
 
     def _is_over(self, job: Job) -> bool:
-        deadline = deadline_of(job.request)
+        deadline = job.request.header.deadline
         if deadline is None or datetime.fromisoformat(self._clock.utc_now()) < deadline:
             return False
         failed = JobFailed(code="deadline_passed", message="The job's deadline passed before its turn.", fault="ours")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from domain.words import mark, tr
 from services.runtime import exit_codes
 
 
@@ -20,11 +21,12 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what was wrong and where help is."""
         self.print_usage()
-        self.exit(exit_codes.USAGE, f'{self.prog}: {message}\nTry "{self.prog} --help".\n')
+        way_out = tr('Try "{prog} --help".', prog=self.prog)
+        self.exit(exit_codes.USAGE, f"{self.prog}: {message}\n{way_out}\n")
 
 
-def number(fits: Callable[[float], bool], what: str) -> Callable[[str], float]:
-    """The type of an argument: a finite number that ``fits``; ``what`` it should have been."""
+def number(fits: Callable[[float], bool], refusal: str) -> Callable[[str], float]:
+    """The type of an argument: a finite number that ``fits``; ``refusal`` is a message about another ``{text}``."""
 
     def parse(text: str) -> float:
         try:
@@ -32,17 +34,17 @@ def number(fits: Callable[[float], bool], what: str) -> Callable[[str], float]:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and fits(value)):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+            raise argparse.ArgumentTypeError(tr(refusal, text=text))
         return value
 
     return parse
 
 
-positive = number(lambda value: value > 0, "a number above zero")
+positive = number(lambda value: value > 0, mark("{text!r} is not a number above zero"))
 
 
 def count(text: str) -> int:
     """The type of an argument: 1, 2, …"""
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+        raise argparse.ArgumentTypeError(tr("{text!r} is not a whole number above zero", text=text))
     return int(text)

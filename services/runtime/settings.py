@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.errors import ConfigurationError
 from domain.messages.imaging import MAX_ITEM_BYTES
+from domain.words import Language, preferred
 
 #: A Unix socket's path may have 107 characters; names of the sockets need some of them.
 LONGEST_RUNTIME_DIR = 90
@@ -65,7 +66,8 @@ class Settings(BaseSettings):
     """Endpoints of classifier workers, comma-separated; default: one on this machine."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     speech_engine: str = "pyttsx3"
-    language: Literal["en", "zh"] = "en"
+    language: Language = Field(default_factory=lambda: preferred(os.environ))
+    """Of the window, the command line, reports and the voice; default: the locale's."""
     max_pixels: int = Field(default=150_000_000, ge=1)
     """Of one image, after decoding."""
     max_item_bytes: int = Field(default=MAX_ITEM_BYTES, ge=1, le=MAX_ITEM_BYTES)

@@ -15,7 +15,7 @@ from domain.messages.speech import (
     StopSpeaking,
 )
 from domain.messages.workers import ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
-from domain.phrases import message
+from domain.words.phrases import say_nothing_to_repeat
 from services.speech.announcer import Announcer
 from services.speech.configuration import Configurator, CurrentSettings
 from services.speech.speaker import Speaker, Utterance
@@ -46,14 +46,14 @@ class SpeechHandlers:
                 self._speaker.stop()
             case RepeatUtterance():
                 language = self._current.settings.language
-                nothing_yet = message("status.nothing_to_repeat", language)
+                nothing_yet = say_nothing_to_repeat(language)
                 self._speaker.repeat(Utterance(nothing_yet, language, correlation_id=request_id))
             case ConfigureSpeech() as wanted:
                 self._configurator.configure(wanted, request_id)
             case SetAnnouncements() as wanted:
                 self._configurator.announce(wanted, request_id)
             case AnnounceSummary(tally=tally):
-                self._announcer.counted(tally)
+                self._announcer.counted(tally, request_id)
             case QuerySpeech():
                 self._configurator.report(request_id)
             case _:
@@ -63,7 +63,7 @@ class SpeechHandlers:
     def _event(self, envelope: Envelope) -> None:
         match envelope.body:
             case ImagesClassified() as news:
-                self._announcer.classified(news)
+                self._announcer.classified(news, envelope.header.correlationid)
             case JobProgressed() as news:
                 self._announcer.progressed(news)
             case JobRequeued() as news:

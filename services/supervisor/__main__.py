@@ -15,6 +15,7 @@ from adapters.file_lock import FileLock
 from adapters.system_clock import SystemClock
 from domain.errors import ConfigurationError
 from domain.messages.workers import ProcessStateChanged
+from domain.words import mark_message
 from services.runtime import exit_codes, logs
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import SESSION_FILE, Settings, load_settings
@@ -59,7 +60,7 @@ def run(settings: Settings, options: argparse.Namespace, life: Lifecycle) -> int
     with contextlib.ExitStack() as stack:
         lock = FileLock(
             folder / "supervisor.lock",
-            f"Histovox is running already (in {folder}). Use its window, or close it first.",
+            mark_message(f"Histovox is running already (in {folder}). Use its window, or close it first."),
         )
         stack.callback(lock.release)
         _write(folder / SESSION_FILE, settings.session)

@@ -10,6 +10,7 @@ from typing import Final
 
 from domain.messages.workers import ProcessState, ProcessStateChanged
 from domain.ports import Clock
+from domain.words import mark_message
 from services.runtime import exit_codes
 from services.supervisor.child import Child
 from services.supervisor.spec import ProcessSpec
@@ -60,7 +61,7 @@ class ManagedProcess:
         try:
             self.child = self._spawn(self.spec)
         except OSError as error:
-            self._give_up(f"It cannot be started: {error.strerror or error}.", exit_codes.CONFIGURATION)
+            self._give_up(mark_message(f"It cannot be started: {error.strerror or error}."), exit_codes.CONFIGURATION)
             return
         self._set_state(ProcessState.STARTING)
 
@@ -80,7 +81,7 @@ class ManagedProcess:
         elif reason := self._hangs():
             log.warning("%s %s; killing it", self.spec.name, reason)
             self.child.kill()
-            self.reason = f"it {reason}"
+            self.reason = mark_message(f"it {reason}")
 
     def discount_absence(self, absence_s: float) -> None:
         """The supervisor itself was stopped for ``absence_s``: silence in that time does not count."""
@@ -107,10 +108,10 @@ class ManagedProcess:
     def _hangs(self) -> str | None:
         now = self._clock.monotonic()
         if self._heartbeat_at is not None and now - self._heartbeat_at > SILENCE_S:
-            return f"has given no sign of life for {SILENCE_S:.0f} s"
+            return mark_message(f"has given no sign of life for {SILENCE_S:.0f} s")
         starting = self.state is ProcessState.STARTING and self._heartbeat_at is not None
         if starting and now - self._started_at > READY_WITHIN_S:
-            return f"was not ready after {READY_WITHIN_S:.0f} s"
+            return mark_message(f"was not ready after {READY_WITHIN_S:.0f} s")
         return None
 
     def _ended(self, code: int) -> None:
@@ -118,7 +119,7 @@ class ManagedProcess:
         words = self.child.stderr_tail()
         self._drop_child()
         if code == exit_codes.CONFIGURATION:
-            self._give_up(_last_error(words) or "It cannot work as it is set up.", code)
+            self._give_up(_last_error(words) or mark_message("It cannot work as it is set up."), code)
         elif self.spec.ends_all and code == exit_codes.OK:
             self.exit_code = code
             self._set_state(ProcessState.STOPPED)
@@ -131,8 +132,10 @@ class ManagedProcess:
             self._recent.popleft()
         if len(self._recent) >= MAX_RESTARTS:
             complaint = _last_error(words)
-            count = f"it ended {MAX_RESTARTS + 1} times within {WINDOW_S:.0f} s, the last time because {reason}"
-            self._give_up(f"Given up: {count}. {complaint or ''}".strip(), exit_codes.FAILED)
+            count = mark_message(
+                f"it ended {MAX_RESTARTS + 1} times within {WINDOW_S:.0f} s, the last time because {reason}"
+            )
+            self._give_up(mark_message(f"Given up: {count}. {complaint or ''}").strip(), exit_codes.FAILED)
             return
         self._start_at = now + BACK_OFF_S[len(self._recent)]
         self._recent.append(now)
@@ -158,12 +161,12 @@ class ManagedProcess:
 
 def _how_it_ended(code: int) -> str:
     if code >= 0:
-        return f"it ended by itself with code {code}"
+        return mark_message(f"it ended by itself with code {code}")
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = str(-code)
-    return f"it was ended by signal {name}"
+    return mark_message(f"it was ended by signal {name}")
 
 
 def _last_error(words: str) -> str | None:

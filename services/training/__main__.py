@@ -7,25 +7,27 @@ import os
 import sys
 from collections.abc import Sequence
 
+from domain.words import mark, preferred, tr, tr_message, use
 from services.runtime import exit_codes
 from services.training.parser import parse
 
 #: What a kill leaves behind, by verb.
 STOPPED = {
-    "train": "The same command goes on from the last checkpoint.",
-    "learning-curve": "The same command goes on from the last checkpoint.",
-    "evaluate": "Nothing was changed.",
-    "calibrate": "Nothing was changed.",
+    "train": mark("The same command goes on from the last checkpoint."),
+    "learning-curve": mark("The same command goes on from the last checkpoint."),
+    "evaluate": mark("Nothing was changed."),
+    "calibrate": mark("Nothing was changed."),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
+    use(preferred(os.environ))
     options = parse(argv)
     try:
         return _run(options)
     except KeyboardInterrupt:
-        sys.stderr.write(f"Stopped. {STOPPED[options.verb]}\n")
+        sys.stderr.write(f"{tr('Stopped.')} {tr(STOPPED[options.verb])}\n")
         return exit_codes.INTERRUPTED
 
 
@@ -41,12 +43,16 @@ def _run(options: argparse.Namespace) -> int:
     try:
         return VERBS[options.verb](options)
     except HistovoxError as error:
-        sys.stderr.write(f"histovox {options.verb}: {error.message}\n")
+        sys.stderr.write(f"histovox {options.verb}: {tr_message(error.message)}\n")
         return exit_codes.CONFIGURATION if isinstance(error, ConfigurationError) else exit_codes.FAILED
     except torch.OutOfMemoryError:
         sys.stderr.write(
-            f"histovox {options.verb}: The device has too little memory for this. Lower --batch-size (that makes "
-            "another run: give another --out), or choose another --device. What was saved still stands.\n"
+            f"histovox {options.verb}: "
+            + tr(
+                "The device has too little memory for this. Lower --batch-size (that makes another run: give another "
+                "--out), or choose another --device. What was saved still stands."
+            )
+            + "\n"
         )
         return exit_codes.FAILED
 

@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from domain.errors import BadRecipe, BadTrainingData
+from domain.words import tr, tr_message
 from services.runtime.exit_codes import OK
 from services.training.batches import steps_per_epoch
 from services.training.learning_curve import CurvePoint, draw_learning_curve, fit_learning_curve
@@ -131,7 +132,7 @@ def _trained(
     if not run.restore(folder) and fabric.is_global_zero:
         folder.make()
         folder.write_json(RECIPE, recipe.model_dump(mode="json"))
-    progress.say(f"{len(patches):,} patches, {recipe.epochs} epochs")
+    progress.say(tr("{patches:,} patches, {epochs} epochs", patches=len(patches), epochs=recipe.epochs))
     return train(run, setting_of(options, run, patches, material, folder, fabric, progress)).to(fabric.device)
 
 
@@ -161,8 +162,17 @@ def _point(margins: Tensor, test: LabelledPatches, n_patches: int, protocol: str
 def _tell(points: list[dict[str, Any]], progress: TrainingProgress) -> None:
     for point in points:
         progress.say(
-            f"  {point['n_patches']:>7,} patches: AUC {point['auc']:.4f} ({point['auc_low']:.4f}–"
-            f"{point['auc_high']:.4f}), accuracy {point['accuracy']:.3f} on {point['n_test']:,} ({point['protocol']})"
+            tr(
+                "  {patches:>7,} patches: AUC {auc:.4f} ({low:.4f}–{high:.4f}), accuracy {accuracy:.3f} on {tested:,} "
+                "({protocol})",
+                patches=point["n_patches"],
+                auc=point["auc"],
+                low=point["auc_low"],
+                high=point["auc_high"],
+                accuracy=point["accuracy"],
+                tested=point["n_test"],
+                protocol=tr_message(point["protocol"]),
+            )
         )
 
 
@@ -179,7 +189,10 @@ def _conclude(
         progress.say(error.message)
     else:
         result["law"] = curve.model_dump(mode="json", exclude={"points"})
-        folder.write("learning_curve.png", draw_learning_curve(curve, f"{recipe.architecture}: AUC by training size"))
+        folder.write(
+            "learning_curve.png",
+            draw_learning_curve(curve, tr("{architecture}: AUC by training size", architecture=recipe.architecture)),
+        )
         progress.say(curve.sentence())
     folder.write_json("learning_curve.json", result)
 

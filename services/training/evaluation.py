@@ -13,6 +13,7 @@ from torch import Tensor
 
 from domain.errors import BadTrainingData
 from domain.verdict import OperatingPoint
+from domain.words import mark_message
 from services.training.calibration import (
     SENSITIVITY_AT_THRESHOLD,
     calibration_ids_digest,
@@ -57,7 +58,7 @@ def fit(margins: Tensor, labels: Tensor, ids: Sequence[str], sensitivity: float 
     """
     half = _half(ids)
     point = choose_operating_point(margins[half], labels[half], sensitivity)
-    how = (
+    how = mark_message(
         f"on {int(half.sum()):,} held-out patches (chosen by id, none of them reported on): temperature and bias by "
         f"least negative log-likelihood; threshold for a sensitivity of {sensitivity:g}; the uncertain band from a "
         f"sensitivity of {1 - (1 - sensitivity) * 0.4:g} to a specificity of 0.95"

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from domain.errors import BadTrainingData
+from domain.words import mark_message, tr, tr_message
 from services.runtime.exit_codes import OK
 from services.training.evaluation import Subject, evaluate, reported
 from services.training.patches import LabelledPatches, PatchSubset
@@ -55,7 +56,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         folder.make()
         score = networks.served(package) if options.as_served else networks.scorer(package, fabric)
         views: Views = 8 if options.tta else 1
-        margins = score_all(score, given.patches, views=views, progress=progress.counting("patches scored"))
+        margins = score_all(score, given.patches, views=views, progress=progress.counting(tr("patches scored")))
         report = evaluate(
             margins,
             given.patches.labels,
@@ -80,7 +81,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
         progress.say(report.protocol)
         for line in report.headline():
             progress.say(line)
-        progress.say(f"{folder.path / 'metrics.json'} and {folder.path / 'report.html'} say the rest.")
+        progress.say(
+            tr("{path} and {path2} say the rest.", path=folder.path / "metrics.json", path2=folder.path / "report.html")
+        )
     if options.json:
         sys.stdout.write(report.json_text())
     return OK
@@ -105,7 +108,13 @@ def run_calibrate(options: argparse.Namespace) -> int:
             say=progress.say,
             told=progress.counting_shifts(),
         )
-        progress.say(f"{where} now reads its scores as fitted {measured.fitted.protocol}.")
+        progress.say(
+            tr(
+                "{where} now reads its scores as fitted {protocol}.",
+                where=where,
+                protocol=tr_message(measured.fitted.protocol),
+            )
+        )
         for line in measured.report.headline():
             progress.say(line)
     return OK
@@ -132,7 +141,9 @@ def given_patches(
 def _unseen(patches: LabelledPatches, name: str, origin: Origin) -> tuple[LabelledPatches, str]:
     """The patches that did not train the model, as far as its card tells, and how to call them."""
     if origin.is_of(patches):
-        return patches, f"{name}: the very patches that the model was trained on, so the figures are too good"
+        return patches, mark_message(
+            f"{name}: the very patches that the model was trained on, so the figures are too good"
+        )
     made = origin.split_of(patches)
     return (made.held_out, f"{name}: {made.protocol}") if made else (patches, name)
 

@@ -18,6 +18,7 @@ from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 from domain.errors import BadTrainingData
 from domain.values import Value
+from domain.words import tr
 from services.training.curves import HELD_OUT, INK, SOFT, TRAINING, quieten
 
 Floats = NDArray[np.float64]
@@ -61,10 +62,16 @@ class LearningCurve(Value):
     def sentence(self) -> str:
         """The prediction in words."""
         low, high = self.auc_interval
-        return (
-            f"Trained on {self.n_predicted:,} patches the same recipe would reach an AUC of about "
-            f"{self.auc_predicted:.3f} ({low:.3f}–{high:.3f}), if the power law through {len(self.points)} sizes holds "
-            f"beyond the largest ({max(point.n_patches for point in self.points):,}): a prediction, not a measurement."
+        return tr(
+            "Trained on {n_predicted:,} patches the same recipe would reach an AUC of about "
+            "{auc_predicted:.3f} ({low:.3f}–{high:.3f}), if the power law through {points} sizes "
+            "holds beyond the largest ({value:,}): a prediction, not a measurement.",
+            n_predicted=self.n_predicted,
+            auc_predicted=self.auc_predicted,
+            low=low,
+            high=high,
+            points=len(self.points),
+            value=max(point.n_patches for point in self.points),
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from domain.errors import BadTrainingData, TrainingDiverged
+from domain.words import mark_message
 from services.training.batches import Share, epoch_batches
 from services.training.curves import draw_curves
 from services.training.metrics import area_under_roc
@@ -166,7 +167,7 @@ def _look(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, se
         setting.fabric,
     )
     if not math.isfinite(loss):
-        raise _diverged(run, f"The loss became {loss}")
+        raise _diverged(run, mark_message(f"The loss became {loss}"))
     run.sums["loss"] += loss
     run.sums["right"] += right
     run.sums["patches"] += patches
@@ -194,7 +195,7 @@ def _diverged(run: Run, what: str) -> TrainingDiverged:
 def _require_numbers(run: Run, network: nn.Module) -> None:
     """A finite loss does not tell of the update that came after it."""
     if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
-        raise _diverged(run, "Weights became no numbers")
+        raise _diverged(run, mark_message("Weights became no numbers"))
 
 
 def _end_of_epoch(run: Run, setting: Training) -> None:

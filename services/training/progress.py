@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from domain.words import tr, tr_message
 from services.training.run import Run
 
 #: Seconds between lines where there is no terminal.
@@ -48,11 +49,11 @@ class TrainingProgress:
 
     def say(self, line: str) -> None:
         """A line above the bar."""
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(tr_message(line), highlight=False, markup=False)
 
     def reading(self, what: str, done: int, total: int) -> None:
         """So many images of a set are looked at; ``what`` names it."""
-        self._count(f"images of {what} looked at", done, total)
+        self._count(tr("images of {what} looked at", what=what), done, total)
 
     def counting(self, what: str) -> Callable[[int, int], None]:
         """A function to be told how many of how many are done; ``what`` as "patches scored"."""
@@ -60,27 +61,46 @@ class TrainingProgress:
 
     def counting_shifts(self) -> Callable[[str, int, int], None]:
         """The same for shifted copies, each of which has a name."""
-        return lambda name, done, total: self._count(f"patches scored, {name}", done, total)
+        return lambda name, done, total: self._count(tr("patches scored, {name}", name=name), done, total)
 
     def step(self, run: Run, loss: float, patches_per_second: float) -> None:
         """So many steps are done, at this speed."""
-        left = f"{_duration(_seconds_left(run, patches_per_second))} left"
-        note = f"loss {loss:.3f}, {patches_per_second:,.0f} patches/s"
-        name = f"epoch {run.epoch + 1} of {run.recipe.epochs}"
+        left = tr("{duration} left", duration=_duration(_seconds_left(run, patches_per_second)))
+        note = tr(
+            "loss {loss:.3f}, {patches_per_second:,.0f} patches/s", loss=loss, patches_per_second=patches_per_second
+        )
+        name = tr("epoch {epoch} of {epochs}", epoch=run.epoch + 1, epochs=run.recipe.epochs)
         if self._steps is None or self._run is not run:
             self._end_steps()
             total = run.steps_per_epoch * run.recipe.epochs
             self._steps, self._run = self._bar.add_task(name, total=total, note="", left=""), run
         self._bar.update(self._steps, description=name, completed=run.steps_done, note=note, left=left)
-        self._say_now_and_then(f"{name}, step {run.step} of {run.steps_per_epoch}: {note}, {left}")
+        self._say_now_and_then(
+            tr(
+                "{name}, step {step} of {steps_per_epoch}: {note}, {left}",
+                name=name,
+                step=run.step,
+                steps_per_epoch=run.steps_per_epoch,
+                note=note,
+                left=left,
+            )
+        )
 
     def epoch(self, run: Run) -> None:
         """An epoch is done."""
         row = run.history[-1]
-        kept = ", the best so far" if run.best_epoch == run.epoch else ""
+        kept = tr(", the best so far") if run.best_epoch == run.epoch else ""
         self.say(
-            f"epoch {run.epoch}: loss {row['loss']:.4f}, on the tuning half AUC {row['tuning_auc']:.4f}, "
-            f"accuracy {row['tuning_accuracy']:.3f}{kept} ({row['seconds']:.0f} s)"
+            tr(
+                "epoch {epoch}: loss {loss:.4f}, on the tuning half AUC {auc:.4f}, accuracy "
+                "{accuracy:.3f}{kept} ({seconds:.0f} s)",
+                epoch=run.epoch,
+                loss=row["loss"],
+                auc=row["tuning_auc"],
+                accuracy=row["tuning_accuracy"],
+                kept=kept,
+                seconds=row["seconds"],
+            )
         )
         if run.finished or run.epoch == run.recipe.epochs:
             self._end_steps()
@@ -96,13 +116,19 @@ class TrainingProgress:
         task, began = self._counts.get(what) or (self._bar.add_task(what, total=total, note="", left=""), now)
         self._counts[what] = task, began
         # Nothing is known of the speed before the first word.
-        left = f"{_duration((now - began) / done * (total - done))} left" if now > began and done else ""
-        self._bar.update(task, completed=done, note=f"{done:,} of {total:,}", left=left)
+        left = (
+            tr("{duration} left", duration=_duration((now - began) / done * (total - done)))
+            if now > began and done
+            else ""
+        )
+        self._bar.update(task, completed=done, note=tr("{done:,} of {total:,}", done=done, total=total), left=left)
         if done >= total:
             self._bar.remove_task(task)
             del self._counts[what]
         elif left:
-            self._say_now_and_then(f"{done:,} of {total:,} {what}, {left}")
+            self._say_now_and_then(
+                tr("{done:,} of {total:,} {what}, {left}", done=done, total=total, what=what, left=left)
+            )
 
     def _say_now_and_then(self, line: str) -> None:
         """Where there is no terminal to draw on."""
@@ -123,4 +149,8 @@ def _seconds_left(run: Run, patches_per_second: float) -> float:
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+    return (
+        tr("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
+        if hours
+        else tr("{minutes} min {rest:02d} s", minutes=minutes, rest=rest)
+    )

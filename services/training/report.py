@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from domain.errors import BadTrainingData
-from domain.phrases import SHORT_DISCLAIMER
 from domain.values import Value
+from domain.words.phrases import SHORT_DISCLAIMER
 
 Interval = tuple[float, float]
 

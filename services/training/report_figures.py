@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from domain.words import tr
 from services.training.metrics import ScoredPatches
 
 Floats = NDArray[np.float64]
@@ -88,7 +89,7 @@ class Plot:
 
 def roc(scored: ScoredPatches) -> Markup:
     """Sensitivity over false-positive rate, and where the threshold stands on it. Takes both classes."""
-    plot = Plot("ROC curve", "1 − specificity", "sensitivity")
+    plot = Plot(tr("ROC curve"), tr("1 − specificity"), tr("sensitivity"))
     normals, tumours = scored.steps()
     xs, ys = _thinned(np.append(0, normals / normals[-1]), np.append(0, tumours / tumours[-1]))
     plot.line([0, 1], [0, 1], "chance")
@@ -101,7 +102,7 @@ def roc(scored: ScoredPatches) -> Markup:
 
 def precision_recall(scored: ScoredPatches) -> Markup:
     """Precision over sensitivity, and where the threshold stands on it. Takes both classes."""
-    plot = Plot("Precision-recall curve", "sensitivity (recall)", "precision")
+    plot = Plot(tr("Precision-recall curve"), tr("sensitivity (recall)"), tr("precision"))
     normals, tumours = scored.steps()
     precisions = tumours / (normals + tumours)
     xs, ys = _thinned(np.append(0, tumours / tumours[-1]), np.append(precisions[0], precisions))
@@ -117,7 +118,7 @@ def precision_recall(scored: ScoredPatches) -> Markup:
 
 def reliability(scored: ScoredPatches) -> Markup:
     """Frequency of tumour over its stated probability, with 95 % Wilson intervals; below, how many patches."""
-    plot = Plot("Reliability diagram", "stated probability of tumour", "share that is tumour")
+    plot = Plot(tr("Reliability diagram"), tr("stated probability of tumour"), tr("share that is tumour"))
     places = np.minimum((scored.probabilities * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
     counts = np.bincount(places, minlength=RELIABILITY_BINS)
     for place in range(RELIABILITY_BINS):
@@ -137,7 +138,7 @@ def reliability(scored: ScoredPatches) -> Markup:
 
 def spread(scored: ScoredPatches, threshold: float, band: tuple[float, float]) -> Markup:
     """How the probabilities of both classes lie about the threshold and the uncertain band."""
-    plot = Plot("Probabilities by class", "probability of tumour", "share of its class (square root)")
+    plot = Plot(tr("Probabilities by class"), tr("probability of tumour"), tr("share of its class (square root)"))
     plot.box(*band, 0, 1, "band")
     edges = np.linspace(0, 1, SPREAD_BINS + 1)
     for css, chosen in (("normals", ~scored.tumour), ("tumours", scored.tumour)):
@@ -159,7 +160,7 @@ def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]
 
 def _mark_threshold(plot: Plot, x: float, y: float) -> None:
     plot.dot(x, y, "mark", 5.5)
-    plot.note(x, y - 0.055, "at the threshold")
+    plot.note(x, y - 0.055, tr("at the threshold"))
 
 
 def _thinned(xs: Floats, ys: Floats) -> tuple[Floats, Floats]:

@@ -15,8 +15,9 @@ from markupsafe import Markup
 from PIL import Image
 from torch import Tensor
 
-from domain.phrases import SHORT_DISCLAIMER
 from domain.verdict import OperatingPoint
+from domain.words import current, join, mark, tr, tr_message
+from domain.words.phrases import short_disclaimer
 from services.training import report_figures
 from services.training.calibration import in_calibration_half
 from services.training.learning_curve import LearningCurve, draw_learning_curve
@@ -33,19 +34,27 @@ CENTRE_PX = 32
 
 #: (field, words, what it says), in the order of the table.
 MEASURES = (
-    ("auc", "AUC", "How often a tumour patch scores above a normal one"),
-    ("average_precision", "Average precision", "Precision, averaged over all sensitivities"),
-    ("sensitivity", "Sensitivity", "Of the tumour patches, the share that is found"),
-    ("specificity", "Specificity", "Of the normal patches, the share that raises no alarm"),
-    ("precision", "Precision", "Of the patches called tumour, the share that is; depends on the mix of classes"),
-    ("accuracy", "Accuracy", "The share of right answers at the threshold"),
-    ("balanced_accuracy", "Balanced accuracy", "Mean of sensitivity and specificity"),
-    ("f1", "F1", "Harmonic mean of precision and sensitivity"),
-    ("ece", "Calibration error", "How far stated probabilities are from frequencies, on average"),
-    ("nll", "Log-loss", "Surprise at the truth, in nats a patch"),
-    ("brier", "Brier score", "Mean squared distance of probability and truth"),
-    ("uncertain_share", "Uncertain", "Share of patches within the band: have them looked at"),
-    ("accuracy_when_certain", "Accuracy outside the band", "The share of right answers where an answer is given"),
+    ("auc", "AUC", mark("How often a tumour patch scores above a normal one")),
+    ("average_precision", mark("Average precision"), mark("Precision, averaged over all sensitivities")),
+    ("sensitivity", mark("Sensitivity"), mark("Of the tumour patches, the share that is found")),
+    ("specificity", mark("Specificity"), mark("Of the normal patches, the share that raises no alarm")),
+    (
+        "precision",
+        mark("Precision"),
+        mark("Of the patches called tumour, the share that is; depends on the mix of classes"),
+    ),
+    ("accuracy", mark("Accuracy"), mark("The share of right answers at the threshold")),
+    ("balanced_accuracy", mark("Balanced accuracy"), mark("Mean of sensitivity and specificity")),
+    ("f1", "F1", mark("Harmonic mean of precision and sensitivity")),
+    ("ece", mark("Calibration error"), mark("How far stated probabilities are from frequencies, on average")),
+    ("nll", mark("Log-loss"), mark("Surprise at the truth, in nats a patch")),
+    ("brier", mark("Brier score"), mark("Mean squared distance of probability and truth")),
+    ("uncertain_share", mark("Uncertain"), mark("Share of patches within the band: have them looked at")),
+    (
+        "accuracy_when_certain",
+        mark("Accuracy outside the band"),
+        mark("The share of right answers where an answer is given"),
+    ),
 )
 
 
@@ -95,13 +104,14 @@ def html_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(tr=tr, tr_message=tr_message, language=current())
     environment.filters.update(figure=_figure, interval=_interval, percent=_percent, count=lambda n: f"{n:,}")
     return environment.get_template("report.html.j2").render(
         css=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
         report=report,
         title=title,
         summary=summary(report),
-        disclaimer=SHORT_DISCLAIMER,
+        disclaimer=short_disclaimer(),
         measures=[row for row in MEASURES if getattr(report, row[0]) is not None],
         figures=_figures(scored, report),
         false_negatives=_worst(patches, kept, scored, missed=True),
@@ -119,21 +129,33 @@ def summary(report: EvaluationReport) -> str:
     sentences = []
     if report.sensitivity is not None and report.specificity is not None:
         sentences.append(
-            f"At its threshold it finds {_of_hundred(report.sensitivity)} of 100 tumour patches and calls "
-            f"{_of_hundred(1 - report.specificity)} of 100 normal patches suspicious."
+            tr(
+                "At its threshold it finds {found} of 100 tumour patches and calls {called} of 100 "
+                "normal patches suspicious.",
+                found=_of_hundred(report.sensitivity),
+                called=_of_hundred(1 - report.specificity),
+            )
         )
     elif report.sensitivity is not None:
-        sentences.append(f"At its threshold it finds {_of_hundred(report.sensitivity)} of 100 tumour patches.")
+        sentences.append(
+            tr("At its threshold it finds {found} of 100 tumour patches.", found=_of_hundred(report.sensitivity))
+        )
     elif report.specificity is not None:
         sentences.append(
-            f"At its threshold it calls {_of_hundred(1 - report.specificity)} of 100 normal patches suspicious."
+            tr(
+                "At its threshold it calls {called} of 100 normal patches suspicious.",
+                called=_of_hundred(1 - report.specificity),
+            )
         )
     if report.uncertain_share and report.accuracy_when_certain is not None:
         sentences.append(
-            f"It is uncertain of {_of_hundred(report.uncertain_share)} of 100; of the others it gets "
-            f"{_of_hundred(report.accuracy_when_certain)} of 100 right."
+            tr(
+                "It is uncertain of {uncertain} of 100; of the others it gets {right} of 100 right.",
+                uncertain=_of_hundred(report.uncertain_share),
+                right=_of_hundred(report.accuracy_when_certain),
+            )
         )
-    return " ".join(sentences) or "There is nothing to report on."
+    return join(sentences) or tr("There is nothing to report on.")
 
 
 def _figures(scored: ScoredPatches, report: EvaluationReport) -> dict[str, Markup]:
@@ -185,6 +207,7 @@ def _centre(patch_px: int) -> str:
 
 
 def _curve_picture(curve: LearningCurve | None, title: str) -> str:
+    # In English: the fonts that matplotlib brings know no Chinese.
     return "" if curve is None else _png_uri(draw_learning_curve(curve, f"{title}: AUC by training size"))
 
 
@@ -196,11 +219,13 @@ def _flat(data: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
             rows += _flat(value, f"{name} · ")
         elif isinstance(value, list | tuple):
             shown = ", ".join(str(each) for each in value[:10])
-            rows.append((name, f"{shown} … and {len(value) - 10:,} more" if len(value) > 10 else shown or "none"))
+            if len(value) > 10:
+                shown = tr("{shown} … and {more:,} more", shown=shown, more=len(value) - 10)
+            rows.append((name, shown or tr("none")))
         elif isinstance(value, int) and not isinstance(value, bool):
             rows.append((name, f"{value:,}"))
         else:
-            rows.append((name, "none" if value in (None, "") else str(value)))
+            rows.append((name, tr("none") if value in (None, "") else str(value)))
     return rows
 
 
@@ -215,12 +240,12 @@ def _interval(ends: tuple[float, float] | None) -> str:
 def _percent(probability: float) -> str:
     """Of the worst errors the last decimals matter: 99.9 % is not 100 %."""
     percent = probability * 100
-    return "under 0.1 %" if percent < 0.1 else "over 99.9 %" if percent > 99.9 else f"{percent:.1f} %"
+    return "< 0.1 %" if percent < 0.1 else "> 99.9 %" if percent > 99.9 else f"{percent:.1f} %"
 
 
 def _of_hundred(share: float) -> str:
     """A whole number of a hundred that claims none or all only where it is so."""
     number = round(share * 100)
     if number == 100 and share < 1:
-        return "more than 99"
-    return "fewer than 1" if number == 0 and share > 0 else str(number)
+        return tr("more than 99")
+    return tr("fewer than 1") if number == 0 and share > 0 else str(number)

@@ -16,6 +16,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from domain.values import Value
 from domain.verdict import OperatingPoint
+from domain.words import mark
 from services.training.augment import HED_FROM_RGB, RGB_FROM_HED, recompressed_once
 from services.training.metrics import ScoredPatches
 from services.training.patches import LabelledPatches, PatchSubset
@@ -137,17 +138,17 @@ def brightened(gain: float) -> Shift:
 
 
 SHIFTS: dict[str, Shift] = {
-    "as they are": lambda patches: patches,
-    "JPEG quality 50": recompressed(50),
-    "JPEG quality 30": recompressed(30),
-    "smoothed, no JPEG blocks": smoothed,
-    "haematoxylin +30 %, eosin −30 %": restained(1.3, 0.7),
-    "haematoxylin −30 %, eosin +30 %": restained(0.7, 1.3),
-    "tissue at 0.85 of its size": rescaled(0.85),
-    "tissue at 1.2 of its size": rescaled(1.2),
-    "out of focus (σ 1 px)": blurred(1.0),
-    "20 % brighter": brightened(1.2),
-    "20 % darker": brightened(0.8),
+    mark("as they are"): lambda patches: patches,
+    mark("JPEG quality 50"): recompressed(50),
+    mark("JPEG quality 30"): recompressed(30),
+    mark("smoothed, no JPEG blocks"): smoothed,
+    mark("haematoxylin +30 %, eosin −30 %"): restained(1.3, 0.7),
+    mark("haematoxylin −30 %, eosin +30 %"): restained(0.7, 1.3),
+    mark("tissue at 0.85 of its size"): rescaled(0.85),
+    mark("tissue at 1.2 of its size"): rescaled(1.2),
+    mark("out of focus (σ 1 px)"): blurred(1.0),
+    mark("20 % brighter"): brightened(1.2),
+    mark("20 % darker"): brightened(0.8),
 }
 
 

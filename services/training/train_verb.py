@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from domain.errors import BadRecipe
+from domain.words import tr, tr_message
 from services.runtime.exit_codes import OK
 from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.loop import Training, train
@@ -64,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             packaging.require_enough(material.split.training, material.split.held_out)
         run = Run(network.to(fabric.device), recipe, len(material.split.training), material.digest)
         if run.restore(folder):
-            progress.say(f"going on after epoch {run.epoch}, step {run.step}")
+            progress.say(tr("going on after epoch {epoch}, step {step}", epoch=run.epoch, step=run.step))
         elif fabric.is_global_zero:
             begin(folder, recipe, material, chose_before, fabric, progress)
         kept = train(run, setting_of(options, run, material.split.training, material, folder, fabric, progress))
@@ -106,7 +107,7 @@ def setting_of(
 ) -> Training:
     """What the run needs; its teachers are asked here, before the first step."""
     finished = run.finished or run.epoch >= run.recipe.epochs
-    told = progress.counting("patches taught")
+    told = progress.counting(tr("patches taught"))
     return Training(
         fabric=fabric,
         folder=folder,
@@ -150,7 +151,7 @@ def package_it(
     folder.write("report.html", page.encode())
     for line in measured.report.headline():
         progress.say(line)
-    progress.say(f"The package is {where}. Use it: histovox classify --model {name} IMAGE")
+    progress.say(tr("The package is {where}. Use it: histovox classify --model {name} IMAGE", where=where, name=name))
 
 
 def read_material(options: argparse.Namespace, recipe: Recipe, progress: TrainingProgress) -> TrainingData:
@@ -168,7 +169,14 @@ def read_material(options: argparse.Namespace, recipe: Recipe, progress: Trainin
         require_unseen(recipe, training.patches, chosen)
     for half, what in halves(chosen.held_out):
         require_both_classes(half, what)
-    progress.say(f"{len(chosen.training):,} training and {len(chosen.held_out):,} held-out patches: {chosen.protocol}")
+    progress.say(
+        tr(
+            "{training:,} training and {held_out:,} held-out patches: {protocol}",
+            training=len(chosen.training),
+            held_out=len(chosen.held_out),
+            protocol=tr_message(chosen.protocol),
+        )
+    )
     return TrainingData(chosen, reports)
 
 
@@ -208,7 +216,7 @@ def halves(held_out: LabelledPatches) -> tuple[tuple[LabelledPatches, str], tupl
     may_choose = [in_calibration_half(name) for name in held_out.ids]
     tuning = PatchSubset(held_out, [place for place, chooses in enumerate(may_choose) if chooses])
     reporting = PatchSubset(held_out, [place for place, chooses in enumerate(may_choose) if not chooses])
-    return (tuning, "held-out (the half that chooses)"), (reporting, "held-out (the half that reports)")
+    return (tuning, tr("held-out (the half that chooses)")), (reporting, tr("held-out (the half that reports)"))
 
 
 def begin(
@@ -227,4 +235,11 @@ def begin(
     folder.write_json(DATA, found | {"digest": material.digest, "chose": list(dict.fromkeys(chose))})
     command = " ".join(sys.argv[1:])
     folder.write_json("run.json", {"command": command, "hardware": describe(fabric), "torch": torch.__version__})
-    progress.say(f"Training {recipe.architecture} on {describe(fabric)} into {folder.path}")
+    progress.say(
+        tr(
+            "Training {architecture} on {fabric} into {path}",
+            architecture=recipe.architecture,
+            fabric=describe(fabric),
+            path=folder.path,
+        )
+    )

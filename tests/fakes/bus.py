@@ -69,6 +69,9 @@ class FakeBrokerClient:
     def wait(self, timeout_s: float) -> bool:
         return bool(self._arrived)
 
+    def descriptors(self) -> tuple[int, ...]:
+        return ()
+
     def close(self) -> None:
         self.closed = True
 

@@ -193,7 +193,8 @@ class TestHeard:
         worker = start_speech(processes, asker)
         for renderer in psutil.Process(worker.pid).children():
             renderer.kill()
-            psutil.wait_procs([renderer], timeout=30)
+            # Its parent may reap it only when it is needed next.
+            wait_until(lambda: not renderer.is_running() or renderer.status() == psutil.STATUS_ZOMBIE, what="its end")
         say(asker, Speak(text="Still here."))
         asker.until(lambda: outcomes(asker), "the sentence")
         assert outcomes(asker) == ["spoken"]

@@ -16,6 +16,7 @@ from tests.builders import an_answer
 from tests.fakes.background import FakeBackground
 from tests.fakes.bus import FakeBrokerClient
 from ui.client.intake import prepare
+from ui.client.open_images import OpenImages
 from ui.client.read_ahead import FileSource, Inline
 from ui.presenters.main_presenter import MainPresenter, MainView
 from ui.presenters.preferences import Preferences
@@ -49,7 +50,7 @@ def inline(
 class Rig:
     """Everything around one MainPresenter."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, open_images: OpenImages | None = None) -> None:
         self.client = FakeBrokerClient()
         self.background = FakeBackground()
         self.view: Any = MagicMock(spec=MainView)
@@ -64,6 +65,7 @@ class Rig:
             now=lambda: NOW,
             clock=self.time,
             source=inline,
+            open_images=open_images,
         )
 
     def turn(self) -> None:

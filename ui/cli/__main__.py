@@ -10,18 +10,22 @@ import os
 import sys
 from collections.abc import Sequence
 
+from domain.words import preferred, tr, tr_message, use
 from services.runtime import exit_codes
 from ui.cli.parser import parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code (see ``histovox --help``)."""
+    use(preferred(os.environ))
     arguments = parse(argv)
+    if getattr(arguments, "json", False):
+        use("en")  # What a program reads does not depend on a person's language.
     try:
         verb = importlib.import_module(f"ui.cli.{arguments.module}")
         return int(verb.run(arguments))
     except KeyboardInterrupt:
-        print("Cancelled.", file=sys.stderr)
+        print(tr("Cancelled."), file=sys.stderr)
         return exit_codes.INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
@@ -36,7 +40,7 @@ def _explain(error: Exception) -> int:
 
     if not isinstance(error, HistovoxError):
         raise error
-    print(f"histovox: {error.message}", file=sys.stderr)
+    print(f"histovox: {tr_message(error.message)}", file=sys.stderr)
     return exit_codes.CONFIGURATION if isinstance(error, ConfigurationError) else exit_codes.FAILED
 
 

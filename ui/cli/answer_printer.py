@@ -13,23 +13,19 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from domain.messages.imaging import ItemAnswer
-from domain.messages.speech import Language
-from domain.phrases import SHORT_DISCLAIMER, say_answer, say_summary
 from domain.tally import Tally
 from domain.values import ImageResult, ItemFailure, VerdictWord
+from domain.words import Language, tr, trn
+from domain.words.phrases import say_answer, say_summary, short_disclaimer
+from domain.words.verdicts import verdict_word
 from ui.cli import show
 from ui.cli.records import CsvFile, json_line, record
 from ui.client.intake import Gathered, sendable
 from ui.client.job_tracker import BatchAnswer, JobTracker
+from ui.client.remarks import remark_on
 
 #: Up to so many inputs each get a card; more get a row each.
 CARDS = 3
-SUMMARY_WORDS = {
-    VerdictWord.TUMOUR: "suspicious for tumour",
-    VerdictWord.UNCERTAIN: "uncertain",
-    VerdictWord.NO_TUMOUR: "no tumour seen",
-    VerdictWord.OUT_OF_DOMAIN: "not assessed",
-}
 
 
 class ProgressLine:
@@ -47,14 +43,14 @@ class ProgressLine:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("starting", total=total, eta_s=None, rate=None)
+        self._task = self._progress.add_task(tr("starting"), total=total, eta_s=None, rate=None)
 
     def show(self, batch: JobTracker | None, state: str) -> None:
         """Draw the batch's state."""
         if batch is None:
             self._progress.update(self._task, description=state)
             return
-        doing = "cancelling" if batch.cancelled else state or "classifying"
+        doing = tr("cancelling") if batch.cancelled else state or tr("classifying")
         self._progress.update(
             self._task, description=doing, completed=batch.progress, eta_s=batch.eta_s, rate=batch.rate
         )
@@ -154,7 +150,9 @@ class AnswerPrinter:
             self._print(show.header())
         found = answer.answer
         if found.result is not None:
-            self._print(show.row(found.result, self._name(found.result)))
+            remark = remark_on(found.result.path)
+            name = found.result.name if remark else self._name(found.result)
+            self._print(show.row(found.result, name, tr(remark.short) if remark else ""))
         elif found.failure is not None:
             wrap_at = self._terminal.width if self._terminal.is_terminal else None
             self._print(show.failure_row(found.failure, self._name(found.failure), wrap_at))
@@ -163,7 +161,7 @@ class AnswerPrinter:
         """The path below what all inputs share: two folders may hold files of one name."""
         inside = item.path and self._root and item.path.startswith(f"{self._root}{os.sep}")
         name = item.path[len(self._root) + 1 :] if inside and item.path else item.name
-        return show.fit(name, max(20, self._terminal.width - 37)) if self._terminal.is_terminal else name
+        return show.fit(name, max(20, self._terminal.width - 45)) if self._terminal.is_terminal else name
 
     @property
     def _terminal(self) -> Console:
@@ -184,16 +182,21 @@ class AnswerPrinter:
 
     def _summary(self, cancelled: bool) -> None:
         tally = self.tally
-        counts = [(SUMMARY_WORDS[word], getattr(tally, word.value), show.verdict_style(word)) for word in VerdictWord]
-        counts += [("failed", tally.failed, show.failure_style()), ("cancelled", tally.cancelled, "dim")]
+        counts = [
+            (verdict_word(word).lower(), getattr(tally, word.value), show.verdict_style(word)) for word in VerdictWord
+        ]
+        counts += [(tr("failed"), tally.failed, show.failure_style()), (tr("cancelled"), tally.cancelled, "dim")]
         self._out.print()
-        head = Text(f"{tally.images} images: ", style="bold")
+        head = Text(trn("{count} image: ", "{count} images: ", tally.images), style="bold")
         if cancelled:
-            head = Text(f"Cancelled after {tally.answered} of {self.total} images: ", style="bold")
+            done, total = tally.answered, self.total
+            head = Text(tr("Cancelled after {done} of {total} images: ", done=done, total=total), style="bold")
         self._out.print(head.append_text(show.tally_line(counts)), highlight=False, soft_wrap=not self._out.is_terminal)
         if self.uncalibrated:
-            self._out.print("* a raw score of the model, uncalibrated: not a probability", style="dim", highlight=False)
-        self._out.print(SHORT_DISCLAIMER, style="italic dim")
+            self._out.print(
+                tr("* a raw score of the model, uncalibrated: not a probability"), style="dim", highlight=False
+            )
+        self._out.print(short_disclaimer(), style="italic dim")
 
 
 def common_folder(files: Sequence[Path]) -> str:
@@ -229,14 +232,20 @@ class _TimeLeft(ProgressColumn):
         eta: Any = task.fields.get("eta_s")
         if rate is None or not eta:
             return Text()
-        speed = f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 0.1 else f"{1 / rate:.0f} s each"
+        speed = (
+            tr("{rate:.0f}/s", rate=rate)
+            if rate >= 10
+            else tr("{rate:.1f}/s", rate=rate)
+            if rate >= 0.1
+            else tr("{seconds:.0f} s each", seconds=1 / rate)
+        )
         return Text(f"{speed} · {time_left(eta)}", style="dim")
 
 
 def time_left(seconds: float) -> str:
     """As "3 min left"."""
     if seconds < 60:
-        return f"{max(1, round(seconds))} s left"
+        return tr("{seconds} s left", seconds=max(1, round(seconds)))
     if seconds < 3600:
-        return f"{round(seconds / 60)} min left"
-    return f"{seconds / 3600:.1f} h left"
+        return tr("{seconds} min left", seconds=round(seconds / 60))
+    return tr("{seconds:.1f} h left", seconds=seconds / 3600)

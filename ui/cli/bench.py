@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from domain.words import tr
 from services.runtime import exit_codes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -16,8 +17,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Hand over to ``python -m benchmarks``, or say what is missing."""
     if not (REPOSITORY / "benchmarks" / "__main__.py").is_file():
         print(
-            "histovox bench: the benchmarks are part of the source checkout and are not here.\n"
-            'Clone the repository and run "make bench" in it.',
+            tr(
+                "histovox bench: the benchmarks are part of the source checkout and are not here.\n"
+                'Clone the repository and run "make bench" in it.'
+            ),
             file=sys.stderr,
         )
         return exit_codes.CONFIGURATION

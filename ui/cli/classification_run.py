@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from domain.messages.workers import ProcessState
 from domain.ports import BrokerClient
+from domain.words import tr, tr_message
 from ui.client.job_tracker import BatchAnswer, JobTracker
 from ui.client.service_status import ServiceStatus
 
@@ -75,7 +76,7 @@ class ClassificationRun:
                 self._jobs.cancel()
                 cancelled_at = now
             if cancelled_at is not None and now - cancelled_at > CANCEL_S:
-                self._tell_all(self._jobs.abandon("cancelled", "Cancelled before it was classified."))
+                self._tell_all(self._jobs.abandon("cancelled", tr("Cancelled before it was classified.")))
             elif cancelled_at is None and (outcome := self._hopeless(now)):
                 self._tell_all(self._jobs.abandon(outcome.code, outcome.reason))
                 return outcome
@@ -118,27 +119,32 @@ class ClassificationRun:
 
     def _state(self) -> str:
         if self._broker_lost:
-            return "the broker is gone; waiting for its return"
+            return tr("the broker is gone; waiting for its return")
         if self._status.served or self._jobs.finished:
             return ""
         classifiers, workers = self._status.classifiers(), self._status.workers
         if any(state.state is ProcessState.RESTARTING for state in classifiers):
-            return "the classifier stopped; it is being restarted"
+            return tr("the classifier stopped; it is being restarted")
         if any(worker.state == "lost" for worker in workers.values()):
-            return "the classifier is lost; waiting for its return"
+            return tr("the classifier is lost; waiting for its return")
         if classifiers or not workers:
-            return "loading the classifier"
-        return f"waiting for the classifier at {', '.join(workers)}"
+            return tr("loading the classifier")
+        return tr("waiting for the classifier at {endpoints}", endpoints=", ".join(workers))
 
     def _hopeless(self, now: float) -> RunOutcome | None:
         dead = [state for state in self._status.classifiers() if state.state is ProcessState.DEAD]
         if dead and not self._status.served:
-            reason = dead[0].reason or "it stopped too often"
-            return RunOutcome("given_up", "classifier_dead", f"The classifier cannot run: {reason}")
+            reason = tr_message(dead[0].reason or "") or tr("it stopped too often")
+            return RunOutcome("given_up", "classifier_dead", tr("The classifier cannot run: {reason}", reason=reason))
         if now - self._served_at <= self._patience_s:
             return None
         if self._broker_lost:
-            return RunOutcome("given_up", "broker_unreachable", f"No broker has answered for {self._patience_s:.0f} s.")
-        where = ", ".join(self._status.workers) or "any endpoint"
-        reason = f"No classifier has answered at {where} for {self._patience_s:.0f} s. Is one running there?"
+            reason = tr("No broker has answered for {patience_s:.0f} s.", patience_s=self._patience_s)
+            return RunOutcome("given_up", "broker_unreachable", reason)
+        where = ", ".join(self._status.workers) or tr("any endpoint")
+        reason = tr(
+            "No classifier has answered at {where} for {patience_s:.0f} s. Is one running there?",
+            where=where,
+            patience_s=self._patience_s,
+        )
         return RunOutcome("given_up", "no_classifier", reason)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from domain.words import tr
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import checks
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code 0 unless something failed; warnings are about comforts."""
     settings = load_settings()
     out, err = Console(), Console(stderr=True)
-    with err.status("examining this machine"):
+    with err.status(tr("examining this machine")):
         found = examine(questions(settings))
     if arguments.json:
         print(json.dumps(_record(found), ensure_ascii=False, indent=2))
@@ -74,8 +75,8 @@ def _ask(question: Question) -> list[Check]:
         return [answer] if isinstance(answer, Check) else list(answer)
     except Exception as error:
         name = getattr(question, "__name__", "check").strip("<>")
-        mend = "please report this line; reinstalling may help: rm -rf .venv && make doctor"
-        return [Check(f"Doctor's {name}", "fail", f"{type(error).__name__}: {error}", mend)]
+        mend = tr("please report this line; reinstalling may help: rm -rf .venv && make doctor")
+        return [Check(tr("Check {name}", name=name), "fail", f"{type(error).__name__}: {error}", mend)]
 
 
 def _record(found: Sequence[Check]) -> dict[str, object]:
@@ -103,7 +104,11 @@ def _verdict(found: Sequence[Check]) -> Text:
     failed = sum(check.state == "fail" for check in found)
     warned = sum(check.state == "warn" for check in found)
     if failed:
-        return Text(f"\n{failed} to mend before Histovox works fully, {warned} to consider.", style="bold")
+        return Text(
+            "\n"
+            + tr("{failed} to mend before Histovox works fully, {warned} to consider.", failed=failed, warned=warned),
+            style="bold",
+        )
     if warned:
-        return Text(f"\nHistovox works here. {warned} to consider.", style="bold")
-    return Text("\nHistovox works here.", style="bold")
+        return Text("\n" + tr("Histovox works here. {warned} to consider.", warned=warned), style="bold")
+    return Text("\n" + tr("Histovox works here."), style="bold")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from domain.words import tr
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _import(settings: Settings, arguments: argparse.Namespace) -> int:
     options = {name: getattr(arguments, name) for name in _OPTIONS}
-    columns = (TextColumn("Asking it about the labelled patches"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn(tr("Asking it about the labelled patches")), BarColumn(), MofNCompleteColumn())
     err = Console(stderr=True)
     with Progress(
         *columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal
@@ -66,18 +67,31 @@ def _import(settings: Settings, arguments: argparse.Namespace) -> int:
 def _tell_import(console: Console, imported: Imported) -> None:
     measured, card = imported.measured, imported.card
     low, high = measured.auc_interval
-    console.print(Text("✓ ", style=GOOD).append(f"{imported.folder.name} is installed in {imported.folder}", style=""))
     console.print(
-        f"  On {measured.n:,} labelled patches, as stored: AUC of {card.positive_class!r} {measured.auc:.3f} "
-        f"({low:.3f}–{high:.3f}), sensitivity {measured.sensitivity:.3f}, specificity {measured.specificity:.3f}.",
+        Text("✓ ", style=GOOD).append(
+            tr("{name} is installed in {folder}", name=imported.folder.name, folder=imported.folder), style=""
+        )
+    )
+    console.print(
+        tr(
+            "  On {n:,} labelled patches, as stored: AUC of {positive_class!r} {auc:.3f} "
+            "({low:.3f}–{high:.3f}), sensitivity {sensitivity:.3f}, specificity {specificity:.3f}.",
+            n=measured.n,
+            positive_class=card.positive_class,
+            auc=measured.auc,
+            low=low,
+            high=high,
+            sensitivity=measured.sensitivity,
+            specificity=measured.specificity,
+        ),
         highlight=False,
         markup=False,
     )
     if not card.operating_point.calibrated:
-        console.print("  Not calibrated: its probabilities are raw scores, read at 0.5.", style=WARNING)
+        console.print(tr("  Not calibrated: its probabilities are raw scores, read at 0.5."), style=WARNING)
     for note in imported.notes:
         console.print(Text(f"! {note}", style=WARNING))
-    console.print(f"  Ask it with: histovox classify --model {imported.folder.name} IMAGE…", style="dim")
+    console.print(tr("  Ask it with: histovox classify --model {name} IMAGE…", name=imported.folder.name), style="dim")
 
 
 def _export(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -88,8 +102,8 @@ def _export(settings: Settings, arguments: argparse.Namespace) -> int:
         return exit_codes.OK
     console = Console()
     console.print(Text("✓ ", style=GOOD).append(str(exported.file)))
-    console.print(Text(f"  SHA-256 {exported.sha256}", style="dim"))
-    console.print(Text(f"  Answers as the card says, run by {exported.checked_with}."))
+    console.print(Text(tr("  SHA-256 {sha256}", sha256=exported.sha256), style="dim"))
+    console.print(Text(tr("  Answers as the card says, run by {checked_with}.", checked_with=exported.checked_with)))
     for note in exported.notes:
         console.print(Text(f"! {note}", style=WARNING))
     return exit_codes.OK

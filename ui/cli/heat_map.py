@@ -12,6 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from domain.values import HeatMapGrid
+from domain.words import tr
 from ui.theme import VIRIDIS
 
 #: "Not looked at" (blank glass), see HeatMapGrid.
@@ -70,11 +71,11 @@ class Legend:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """One line."""
         coloured = bool(console.color_system)
-        text = Text("low ", style="dim")
-        text.append_text(_ramp() if coloured else Text(SHADES)).append(" high", style="dim")
+        text = Text(tr("low") + " ", style="dim")
+        text.append_text(_ramp() if coloured else Text(SHADES)).append(" " + tr("high"), style="dim")
         if any(BLANK in row for row in self.picture.pixels):
             blank = Text(" ", style=_ground(BLANK)) if coloured else Text("·")
-            text.append("   ").append_text(blank).append(" glass", style="dim")
+            text.append("   ").append_text(blank).append(" " + tr("glass"), style="dim")
         yield text
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from domain.messages.jobs import HistoryEntry, HistoryListed, QueryHistory
-from domain.phrases import SHORT_DISCLAIMER
 from domain.ports import BrokerClient
 from domain.values import VerdictWord
+from domain.words import tr
+from domain.words.phrases import short_disclaimer
 from services.runtime import exit_codes
 from services.runtime.settings import load_settings
 from ui.cli import show, wiring
@@ -74,16 +75,20 @@ def _record(entry: HistoryEntry) -> dict[str, object]:
 
 def _show(total: int, entries: list[HistoryEntry], console: Console) -> None:
     if not entries:
-        print("Nothing that matches has been classified yet.", file=sys.stderr)
+        print(tr("Nothing that matches has been classified yet."), file=sys.stderr)
         return
-    width = max(20, console.width - 54)
-    console.print(Text.assemble((f"{'When':<16} ", "dim"), show.header()), soft_wrap=True)
+    width = max(20, console.width - 62)
+    console.print(Text.assemble((show.padded(tr("When"), 17), "dim"), show.header()), soft_wrap=True)
     for entry in entries:
         name = show.fit(entry.result.name, width)
         line = Text.assemble((f"{_local(entry.answered_at)} ", "dim"), show.row(entry.result, name))
         console.print(line, soft_wrap=True, highlight=False)
-    shown = f"{len(entries)} of {total}" if total > len(entries) else f"{total}"
-    console.print(f"\n{shown} images, newest first. {SHORT_DISCLAIMER}", style="dim", highlight=False)
+    shown = tr("{entries} of {total}", entries=len(entries), total=total) if total > len(entries) else f"{total}"
+    console.print(
+        "\n" + tr("{shown} images, newest first. {disclaimer}", shown=shown, disclaimer=short_disclaimer()),
+        style="dim",
+        highlight=False,
+    )
 
 
 def _local(rfc3339: str) -> str:

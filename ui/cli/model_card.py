@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from domain.words import tr
 from ui.cli import wiring
 
 if TYPE_CHECKING:
@@ -26,45 +27,66 @@ def facts(package: PackageSummary) -> list[tuple[str, str]]:
     if package.config:
         found += _configured(package.config)
     if card := package.card:
-        found.append(("Validated", card.validation))
+        found.append((tr("Validated"), card.validation))
         if card.evaluation:
-            found.append(("Measured", _measured(card.evaluation)))
+            found.append((tr("Measured"), _measured(card.evaluation)))
         found += _stated(card)
-    found.append(("Size", f"{package.size_bytes / 1e6:.1f} MB"))
+    found.append((tr("Size"), f"{package.size_bytes / 1e6:.1f} MB"))
     return [(name, value) for name, value in found if value]
 
 
 def _configured(config: PackageConfig) -> list[tuple[str, str]]:
     px, family = config.patch_size_pixels, wiring.family_of(config.architecture)
     return [
-        ("Architecture", config.architecture + (f" ({family} family)" if family != config.architecture else "")),
-        ("Looks at", f"{px} × {px} px, {config.spacing_um_px:g} µm/px"),
-        ("Classes", ", ".join(config.class_names)),
+        (
+            tr("Architecture"),
+            config.architecture + (tr(" ({family} family)", family=family) if family != config.architecture else ""),
+        ),
+        (
+            tr("Looks at"),
+            f"{px} × {px} px, {config.spacing_um_px:g} µm/px",
+        ),
+        (tr("Classes"), ", ".join(config.class_names)),
     ]
 
 
 def _measured(e: Evaluation) -> str:
-    return (
-        f"accuracy {e.accuracy:.3f} ({e.accuracy_interval[0]:.3f}–{e.accuracy_interval[1]:.3f}), "
-        f"sensitivity {e.sensitivity:.3f}, specificity {e.specificity:.3f}, "
-        f"calibration error {e.ece:.3f}, NLL {e.nll:.3f}"
+    return tr(
+        "accuracy {accuracy:.3f} ({low:.3f}–{high:.3f}), sensitivity {sensitivity:.3f}, "
+        "specificity {specificity:.3f}, calibration error {ece:.3f}, NLL {nll:.3f}",
+        accuracy=e.accuracy,
+        low=e.accuracy_interval[0],
+        high=e.accuracy_interval[1],
+        sensitivity=e.sensitivity,
+        specificity=e.specificity,
+        ece=e.ece,
+        nll=e.nll,
     )
 
 
 def _stated(card: ModelCard) -> list[tuple[str, str]]:
     point = card.operating_point
     low, high = point.band
-    calibrated = f"yes, temperature {point.temperature:.3f}, bias {point.bias:.3f}" if point.calibrated else ""
+    calibrated = (
+        tr("yes, temperature {temperature:.3f}, bias {bias:.3f}", temperature=point.temperature, bias=point.bias)
+        if point.calibrated
+        else ""
+    )
     return [
-        ("Threshold", f"{point.threshold:.3f}; uncertain from {low:.3f} to {high:.3f}"),
-        ("Calibrated", calibrated or "no: raw scores"),
-        ("Chosen on", card.operating_point_protocol),
-        ("Trained on", card.training.data),
-        ("Started from", card.training.started_from),
-        ("Storage", " ".join(filter(None, (card.storage.weights, card.storage.measured_difference)))),
-        ("Licence", card.licence),
-        ("Intended use", card.intended_use),
-        ("Limits", "\n".join(card.limits)),
+        (
+            tr("Threshold"),
+            tr(
+                "{threshold:.3f}; uncertain from {low:.3f} to {high:.3f}", threshold=point.threshold, low=low, high=high
+            ),
+        ),
+        (tr("Calibrated"), calibrated or tr("no: raw scores")),
+        (tr("Chosen on"), card.operating_point_protocol),
+        (tr("Trained on"), card.training.data),
+        (tr("Started from"), card.training.started_from),
+        (tr("Storage"), " ".join(filter(None, (card.storage.weights, card.storage.measured_difference)))),
+        (tr("Licence"), card.licence),
+        (tr("Intended use"), card.intended_use),
+        (tr("Limits"), "\n".join(card.limits)),
         ("SHA-256", card.sha256),
     ]
 
@@ -138,7 +160,7 @@ def _value(value: Any) -> str:
         ends = [_value(end) for end in value.get("interval") or ()]
         return f"{number} ({'–'.join(ends)})".strip() if ends else number
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return tr("yes") if value else tr("no")
     if isinstance(value, float):
         return f"{value:.3f}" if 0.0005 <= abs(value) < 1000 or value == 0 else f"{value:g}"
     if isinstance(value, int):

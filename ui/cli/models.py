@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import HistovoxError, UnknownModel
-from domain.phrases import SHORT_DISCLAIMER
+from domain.words import tr, tr_message
+from domain.words.phrases import short_disclaimer
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
@@ -65,24 +66,28 @@ def _list(settings: Settings, packages: Sequence[PackageSummary], *, as_json: bo
         return exit_codes.OK
     console = Console()
     if not packages:
-        console.print(f"No models are installed in {settings.models_dir}.", highlight=False, markup=False)
+        console.print(
+            tr("No models are installed in {models_dir}.", models_dir=settings.models_dir),
+            highlight=False,
+            markup=False,
+        )
         return exit_codes.FAILED
     console.print(_overview(packages, default))
     for protocol, names in _protocols(packages).items():
         console.print(Text(f"\n{', '.join(names)}: ", style="dim").append(protocol, style=""))
     for package in packages:
         if not package.ok:
-            console.print(Text(f"\n✗ {package.name}: {package.fault}", style=BAD))
-    console.print("\n● answers when no model is named", style="dim", highlight=False)
+            console.print(Text(f"\n✗ {package.name}: {tr_message(package.fault or '')}", style=BAD))
+    console.print("\n" + tr("● answers when no model is named"), style="dim", highlight=False)
     return exit_codes.OK
 
 
 def _overview(packages: Sequence[PackageSummary], default: str | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in (" ", "Model", "Family"):
+    for heading in (" ", tr("Model"), tr("Family")):
         table.add_column(heading)
-    for heading in ("MB", "Storage", "AUC (95 %)", "ECE"):
-        table.add_column(heading, justify="left" if heading == "Storage" else "right", no_wrap=True)
+    for heading in ("MB", tr("Storage"), "AUC (95 %)", "ECE"):
+        table.add_column(heading, justify="left" if heading == tr("Storage") else "right", no_wrap=True)
     for package in packages:
         sign = Text("✗", style=BAD) if not package.ok else Text("●" if package.name == default else " ", style=GOOD)
         table.add_row(sign, Text(package.name, style="bold"), *_columns(package))
@@ -97,7 +102,7 @@ def _columns(package: PackageSummary) -> tuple[str, str, str, str, str]:
         return family, size, "", "", ""
     storage = package.card.storage.weights.partition(" ")[0]
     if package.card.evaluation is None:
-        return family, size, storage, "not validated", ""
+        return family, size, storage, tr("not validated"), ""
     e = package.card.evaluation
     return family, size, storage, f"{e.auc:.3f} ({e.auc_interval[0]:.3f}–{e.auc_interval[1]:.3f})", f"{e.ece:.3f}"
 
@@ -119,7 +124,7 @@ def _show(package: PackageSummary, *, as_json: bool) -> int:
     console = Console()
     console.print(Text(package.title, style="bold"), Text(f"({package.name})", style="dim"))
     if not package.ok:
-        console.print(Text(f"✗ {package.fault}", style=BAD))
+        console.print(Text(f"✗ {tr_message(package.fault or '')}", style=BAD))
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
@@ -128,10 +133,10 @@ def _show(package: PackageSummary, *, as_json: bool) -> int:
     console.print()
     console.print(table)
     if parts := further(package):
-        console.print("\nMeasured beside this", style="bold")
+        console.print("\n" + tr("Measured beside this"), style="bold")
         for part in parts:
             console.print(part)
-    console.print(f"\n{SHORT_DISCLAIMER}", style="italic dim")
+    console.print(f"\n{short_disclaimer()}", style="italic dim")
     return exit_codes.OK if package.ok else exit_codes.FAILED
 
 
@@ -143,10 +148,18 @@ def _verify(settings: Settings, packages: Sequence[tuple[Path, PackageSummary]],
         console = Console()
         for name, fault in results:
             sign = Text("✓ ", style=GOOD) if fault is None else Text("✗ ", style=BAD)
-            words = "intact: checksum, structure and its answers to the smoke patches" if fault is None else fault
+            words = (
+                tr("intact: checksum, structure and its answers to the smoke patches")
+                if fault is None
+                else tr_message(fault)
+            )
             console.print(sign.append(f"{name}  ", style="bold default").append(words, style="default"))
         if not results:
-            console.print(f"No models are installed in {settings.models_dir}.", highlight=False, markup=False)
+            console.print(
+                tr("No models are installed in {models_dir}.", models_dir=settings.models_dir),
+                highlight=False,
+                markup=False,
+            )
     broken = sum(fault is not None for _, fault in results)
     if not broken and results:
         return exit_codes.OK

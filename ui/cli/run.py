@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from domain.words import tr, trn
 from services.runtime import exit_codes
 from services.runtime.settings import Settings
 from ui.cli import classify, wiring
@@ -34,7 +35,7 @@ PATIENCE_S = 180.0
 def run(arguments: argparse.Namespace) -> int:
     """Choose the face and become it."""
     settings = classify.settings_for(arguments.classifier)
-    why_not = None if arguments.face == "desktop" else "as asked" if arguments.face == "cli" else no_window()
+    why_not = None if arguments.face == "desktop" else tr("as asked") if arguments.face == "cli" else no_window()
     if why_not is None:
         return _desktop(settings, arguments.paths)
     return _terminal(arguments, settings, why_not)
@@ -44,18 +45,18 @@ def no_window(environment: Mapping[str, str] = os.environ, command: Sequence[str
     """Why no window can open here; None when one can."""
     has_display = environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")
     if not has_display and sys.platform not in ("win32", "darwin"):
-        return "there is no display"
+        return tr("there is no display")
     if importlib.util.find_spec("customtkinter") is None:
-        return "customtkinter is not installed"
+        return tr("customtkinter is not installed")
     try:
         tried = subprocess.run(
             command or [sys.executable, "-c", OPEN_TK],
             env=dict(environment), capture_output=True, text=True, timeout=TK_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return "the display does not answer"
+        return tr("the display does not answer")
     words = tried.stderr.strip().splitlines()
-    return None if tried.returncode == 0 else words[-1] if words else "Tk cannot open a window"
+    return None if tried.returncode == 0 else words[-1] if words else tr("Tk cannot open a window")
 
 
 def _desktop(settings: Settings, paths: Sequence[Path]) -> int:
@@ -66,7 +67,7 @@ def _desktop(settings: Settings, paths: Sequence[Path]) -> int:
     supervisor = ["-m", "services.supervisor", "--face", "desktop", *options]
     command = [sys.executable, *(["-m", "ui.desktop", *files] if running else supervisor)]
     if running:
-        print("A Histovox is running here already; this is another window of it.", file=sys.stderr)
+        print(tr("A Histovox is running here already; this is another window of it."), file=sys.stderr)
     os.chdir(REPOSITORY)
     sys.stdout.flush()
     if sys.platform != "win32":
@@ -77,7 +78,7 @@ def _desktop(settings: Settings, paths: Sequence[Path]) -> int:
 
 def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> int:
     out, err = consoles()
-    paths = arguments.paths or [_sample(err)]
+    paths = arguments.paths or _sample(err)
     gathered = gather(paths)
     _greet(out, why, paths, is_sample=not arguments.paths)
     arguments = argparse.Namespace(
@@ -111,20 +112,30 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
     return code
 
 
-def _sample(err: Console) -> Path:
-    from ui.client.sample import sample_path
+def _sample(err: Console) -> Sequence[Path]:
+    from ui.client.sample import sample_paths
 
-    with err.status("preparing the sample"):
-        return sample_path()
+    with err.status(tr("preparing the sample")):
+        return sample_paths()
 
 
 def _greet(out: Console, why: str, paths: Sequence[Path], *, is_sample: bool) -> None:
-    what = "a sample slide region" if is_sample else f"{len(paths)} inputs" if len(paths) > 1 else paths[0].name
-    out.print(Text("Histovox", style="bold").append(f" in the terminal ({why}), looking at {what}", style="default"))
+    what = (
+        tr("eight labelled lymph-node patches and a larger image")
+        if is_sample
+        else trn("{count} input", "{count} inputs", len(paths))
+        if len(paths) > 1
+        else paths[0].name
+    )
+    out.print(
+        Text("Histovox", style="bold").append(
+            " " + tr("in the terminal ({why}), looking at {what}", why=why, what=what), style="default"
+        )
+    )
     out.print()
 
 
 def _part(out: Console, outcome: RunOutcome, code: int) -> None:
     if outcome.kind == "finished" and code == exit_codes.OK:
-        hint = "Your own images: histovox classify IMAGE…   With a display, histovox run opens the window."
+        hint = tr("Your own images: histovox classify IMAGE…   With a display, histovox run opens the window.")
         out.print(Text(hint, style="dim"))

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from domain.errors import BrokerUnreachable, ConfigurationError
 from domain.messages.workers import QueryStatus, StatusReported
 from domain.ports import BrokerClient
+from domain.words import tr, tr_message
 from services.runtime import exit_codes
 from services.runtime.lifecycle import LIFELINE_FD
 from services.runtime.settings import Settings
@@ -89,7 +90,7 @@ class SupervisorProcess:
         """The last line of its log that speaks of trouble."""
         lines = self.log_path.read_text("utf-8", "replace").splitlines()
         telling = [line for line in lines if " ERROR " in line or " CRITICAL " in line] or lines
-        return LOG_PREFIX.sub("", telling[-1]) if telling else "It left no word."
+        return tr_message(LOG_PREFIX.sub("", telling[-1])) if telling else tr("It left no word.")
 
     def stop(self) -> None:
         """Ask it to stop everything in order; kill it if it does not."""
@@ -168,7 +169,13 @@ class RunningBroker:
             ended_at = ended_at or (time.monotonic() if code is not None else None)
             if ended_at is not None and time.monotonic() - ended_at > OTHERS_S:
                 kind = ConfigurationError if code == exit_codes.CONFIGURATION else BrokerUnreachable
-                raise kind(f"Histovox could not start. {services.last_words()} (more in {services.log_path})")
+                raise kind(
+                    tr(
+                        "Histovox could not start. {reason} (more in {log})",
+                        reason=services.last_words(),
+                        log=services.log_path,
+                    )
+                )
         raise BrokerUnreachable(f"The broker did not answer within {self._start_s:.0f} s; see {services.log_path}.")
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from domain.phrases import SHORT_DISCLAIMER
 from domain.values import HeatMapGrid, ImageResult, ItemFailure, ScaleSource, Verdict, VerdictWord
-from ui.theme import VERDICT_SHORT, VERDICT_TONES, VERDICT_WORDS, Tones
+from domain.words import mark, tr, tr_message, trn, verdicts
+from domain.words.phrases import short_disclaimer
+from domain.words.verdicts import threshold_words, verdict_word
+from ui.theme import VERDICT_TONES, Tones
 
 #: Never the hue alone: each word has a sign of its own.
 SIGNS = {
@@ -24,11 +27,13 @@ SIGNS = {
 }
 FAILURE_SIGN = "✗"
 SCALE_SOURCES = {
-    ScaleSource.USER: "as you said",
-    ScaleSource.FILE: "from the file",
-    ScaleSource.ASSUMED: "assumed",
+    ScaleSource.USER: mark("as you said"),
+    ScaleSource.FILE: mark("from the file"),
+    ScaleSource.ASSUMED: mark("assumed"),
 }
 SHOWN_REGIONS = 5
+#: Columns of a terminal for the verdict's word.
+WORD_WIDTH = 21
 
 
 def verdict_style(word: VerdictWord) -> str:
@@ -45,13 +50,8 @@ def percent(verdict: Verdict) -> str:
     """As "97 %"; a raw score is marked, because it is no probability; never 0 % or 100 %."""
     if verdict.probability is None:
         return "–"
-    text = _percentage(verdict.probability)
+    text = verdicts.percent(verdict.probability)
     return text if verdict.calibrated else f"{text}*"
-
-
-def _percentage(probability: float) -> str:
-    number = round(probability * 100)
-    return "< 1 %" if number < 1 else "> 99 %" if number > 99 else f"{number} %"
 
 
 def bar(verdict: Verdict, width: int) -> Text:
@@ -63,15 +63,11 @@ def bar(verdict: Verdict, width: int) -> Text:
 def scale_below(verdict: Verdict, width: int) -> Text:
     """Where under the bar the uncertain band and the threshold lie."""
     low, high = (min(int(edge * width), width - 1) for edge in verdict.band)
-    mark = min(int(verdict.threshold * width), width - 1)
+    at = min(int(verdict.threshold * width), width - 1)
     cells = [("┄" if low <= n <= high and high > low else " ") for n in range(width)]
-    cells[mark] = "▲"
+    cells[at] = "▲"
     line = Text("".join(cells), style="dim")
-    low_p, high_p = (round(edge * 100) for edge in verdict.band)
-    words = f"threshold {verdict.threshold * 100:.0f} %"
-    if high_p > low_p:
-        words += f", uncertain from {low_p} to {high_p} %"
-    return Text("\n").join([line, Text(words, style="dim")])
+    return Text("\n").join([line, Text(threshold_words(verdict), style="dim")])
 
 
 def card(result: ImageResult, cells: bytes | None, width: int, *, from_journal: bool = False) -> Panel:
@@ -85,7 +81,7 @@ def card(result: ImageResult, cells: bytes | None, width: int, *, from_journal: 
     parts += [Text(), _facts(result, from_journal)]
     if result.notes:
         parts += [Text(), _notes(result)]
-    parts += [Text(), Text(SHORT_DISCLAIMER, style="italic dim")]
+    parts += [Text(), Text(short_disclaimer(), style="italic dim")]
     style = verdict_style(result.verdict.word)
     title = Text(f" {result.name} ", style="bold", overflow="ellipsis", no_wrap=True)
     return Panel(Group(*parts), title=title, title_align="left", border_style=style, padding=(1, 2), width=inner + 6)
@@ -93,24 +89,26 @@ def card(result: ImageResult, cells: bytes | None, width: int, *, from_journal: 
 
 def failure_card(failure: ItemFailure, width: int) -> Panel:
     """Why one image has no verdict."""
-    whose = "" if failure.fault == "caller" else " Nothing is wrong with the image itself."
+    message = tr_message(failure.message)
+    if failure.fault == "ours":
+        message = tr("{message} Nothing is wrong with the image itself.", message=message)
     style = failure_style()
-    head = Text.assemble((f"{FAILURE_SIGN} Not classified", f"bold {style}"), (f"   {failure.code}", "dim"))
-    body = Group(head, Text(), Text(failure.message + whose))
+    head = Text.assemble((f"{FAILURE_SIGN} {tr('Not classified')}", f"bold {style}"), (f"   {failure.code}", "dim"))
+    body = Group(head, Text(), Text(message))
     title = Text(f" {failure.name} ", style="bold", overflow="ellipsis", no_wrap=True)
     return Panel(body, title=title, title_align="left", border_style=style, padding=(1, 2), width=min(width, 100))
 
 
 def _headline(verdict: Verdict) -> Text:
     style = verdict_style(verdict.word)
-    return Text(f"{SIGNS[verdict.word]} {VERDICT_WORDS[verdict.word]}", style=f"bold {style}")
+    return Text(f"{SIGNS[verdict.word]} {verdict_word(verdict.word)}", style=f"bold {style}")
 
 
 def _probability(verdict: Verdict, width: int) -> RenderableType:
-    what = "Probability of tumour  " if verdict.calibrated else "Raw score for tumour  "
-    line = Text.assemble(what, (percent(verdict).rstrip("*"), "bold"))
+    what = tr("Probability of tumour") if verdict.calibrated else tr("Raw score for tumour")
+    line = Text.assemble(f"{what}  ", (percent(verdict).rstrip("*"), "bold"))
     if not verdict.calibrated:
-        line.append("   uncalibrated: not a probability", style="dim")
+        line.append("   " + tr("uncalibrated: not a probability"), style="dim")
     return Padding(Group(line, bar(verdict, width), scale_below(verdict, width)), (1, 0, 0, 0))
 
 
@@ -128,20 +126,22 @@ def _map_and_regions(result: ImageResult, grid: HeatMapGrid, cells: bytes, width
 
 
 def _regions(result: ImageResult) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), title="Most suspicious regions", title_justify="left", title_style="")
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), title=tr("Most suspicious regions"), title_justify="left", title_style=""
+    )
     table.add_column("x", justify="right", header_style="dim")
     table.add_column("y", justify="right", header_style="dim")
-    table.add_column("size", header_style="dim")
+    table.add_column(tr("size"), header_style="dim")
     table.add_column("", justify="right")
     for score in result.regions[:SHOWN_REGIONS]:
         region = score.region
         size = f"{region.width:.0f} × {region.height:.0f}"
-        table.add_row(f"{region.x:.0f}", f"{region.y:.0f}", size, _percentage(score.probability))
+        table.add_row(f"{region.x:.0f}", f"{region.y:.0f}", size, verdicts.percent(score.probability))
     more = len(result.regions) - SHOWN_REGIONS
     parts: list[RenderableType] = [table]
     if more > 0:
-        parts.append(Text(f"and {more} more (see --json)", style="dim"))
-    parts.append(Text("in pixels, from the top left", style="dim"))
+        parts.append(Text(tr("and {more} more (see --json)", more=more), style="dim"))
+    parts.append(Text(tr("in pixels, from the top left"), style="dim"))
     return Group(*parts)
 
 
@@ -149,12 +149,16 @@ def _facts(result: ImageResult, from_journal: bool) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    table.add_row("Image", _size(result))
-    patches = "1 patch" if result.patches == 1 else f"{result.patches} patches"
-    when = "known from the journal (--fresh computes again)" if from_journal else f"{result.seconds:.1f} s"
-    table.add_row("Looked at", f"{patches}, {result.device}, {when}")
-    table.add_row("Model", f"{result.model.title} ({result.model.name})")
-    table.add_row("Validated", result.model.validation)
+    table.add_row(tr("Image"), _size(result))
+    patches = trn("{count} patch", "{count} patches", result.patches)
+    when = (
+        tr("known from the journal (--fresh computes again)")
+        if from_journal
+        else tr("{seconds:.1f} s", seconds=result.seconds)
+    )
+    table.add_row(tr("Looked at"), f"{patches}, {result.device}, {when}")
+    table.add_row(tr("Model"), f"{result.model.title} ({result.model.name})")
+    table.add_row(tr("Validated"), result.model.validation)
     return table
 
 
@@ -164,39 +168,55 @@ def _size(result: ImageResult) -> str:
     tissue = ""
     if scale.source is not ScaleSource.ASSUMED:
         tissue = f" = {width * scale.um_per_px / 1000:.2f} × {height * scale.um_per_px / 1000:.2f} mm"
-    return f"{width} × {height} px at {scale.um_per_px:.3g} µm/px ({SCALE_SOURCES[scale.source]}){tissue}"
+    pixels = f"{width} × {height} px"
+    spacing = f"{scale.um_per_px:.3g} µm/px"
+    return (
+        tr("{pixels} at {spacing} ({source})", pixels=pixels, spacing=spacing, source=tr(SCALE_SOURCES[scale.source]))
+        + tissue
+    )
 
 
 def _notes(result: ImageResult) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for note in result.notes:
-        hint = " State it with --um-per-px or --magnification." if note.code == "scale_assumed" else ""
-        table.add_row(Text("•", style=Tones.WARNING.fill[1]), note.message + hint)
+        hint = tr("State it with --um-per-px or --magnification.") if note.code == "scale_assumed" else ""
+        table.add_row(Text("•", style=Tones.WARNING.fill[1]), " ".join(filter(None, (tr_message(note.message), hint))))
     return table
 
 
 def header() -> Text:
     """Above the rows of ``row``."""
-    return Text(f"  {'Verdict':<13} {'Tumour':>7}  {'':<10}  Image", style="dim")
+    tumour = tr("Tumour")
+    return Text(
+        f"  {padded(tr('Verdict'), WORD_WIDTH)} {' ' * (7 - cell_len(tumour))}{tumour}  {'':<10}  {tr('Image')}",
+        style="dim",
+    )
 
 
-def row(result: ImageResult, name: str) -> Text:
-    """One line for one image."""
+def padded(text: str, width: int) -> str:
+    """``text`` filled up to ``width`` columns of a terminal, of which a Chinese character takes two."""
+    return text + " " * (width - cell_len(text))
+
+
+def row(result: ImageResult, name: str, remark: str = "") -> Text:
+    """One line for one image; ``remark`` follows the name."""
     style = verdict_style(result.verdict.word)
     line = Text.assemble(
-        (f"{SIGNS[result.verdict.word]} {VERDICT_SHORT[result.verdict.word]:<13}", f"bold {style}"),
+        (f"{SIGNS[result.verdict.word]} {padded(verdict_word(result.verdict.word), WORD_WIDTH)}", f"bold {style}"),
         f" {percent(result.verdict):>7}  ",
     )
     line.append_text(bar(result.verdict, 10) if result.verdict.probability is not None else Text(" " * 10))
-    return line.append(f"  {name}")
+    return line.append(f"  {name}").append(f" ({remark})" if remark else "", style="dim")
 
 
 def failure_row(failure: ItemFailure, name: str, wrap_at: int | None) -> Text:
     """One line for one image without a verdict, and the reason below it, wrapped where a terminal ends."""
     style = failure_style()
-    line = Text.assemble((f"{FAILURE_SIGN} {'Failed':<13}", f"bold {style}"), " " * 22)
+    line = Text.assemble((f"{FAILURE_SIGN} {padded(tr('Failed'), WORD_WIDTH)}", f"bold {style}"), " " * 22)
     line.append(name)
-    reason = textwrap.fill(failure.message, (wrap_at or 10_000) - 1, initial_indent="    ", subsequent_indent="    ")
+    reason = textwrap.fill(
+        tr_message(failure.message), (wrap_at or 10_000) - 1, initial_indent="    ", subsequent_indent="    "
+    )
     return line.append(f"\n{reason}", style="dim")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from domain.errors import CallerError, FileUnreadable, OurError
 from domain.messages.speech import ConfigureSpeech, Language, QuerySpeech
 from domain.ports import BrokerClient
+from domain.words import tr
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
@@ -76,5 +77,7 @@ def _to_file(arguments: argparse.Namespace, settings: Settings, text: str, langu
     if arguments.json:
         print(json_line({"audible": False, "wav": str(arguments.wav), "seconds": round(sound.seconds, 3)}))
     else:
-        print(f"{sound.seconds:.1f} s of speech written to {arguments.wav}", file=sys.stderr)
+        print(
+            tr("{seconds:.1f} s of speech written to {wav}", seconds=sound.seconds, wav=arguments.wav), file=sys.stderr
+        )
     return exit_codes.OK

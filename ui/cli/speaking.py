@@ -21,6 +21,7 @@ from domain.messages.speech import (
     UtteranceStarted,
 )
 from domain.ports import BrokerClient
+from domain.words import tr, tr_message
 
 #: A speech worker that was just started needs a moment to be there.
 WORKER_S = 20.0
@@ -52,9 +53,10 @@ class Spoken:
 def in_words(spoken: Spoken) -> str:
     """Whether it was heard, as a sentence."""
     if spoken.audible:
-        return f"Spoken by {spoken.engine}." if spoken.engine else "Spoken."
-    mend = ' "histovox doctor" says how to mend it.' if spoken.outcome == "silent" else ""
-    return f"Not audible: {spoken.reason}{mend}"
+        return tr("Spoken by {engine}.", engine=spoken.engine) if spoken.engine else tr("Spoken.")
+    if spoken.outcome == "silent":
+        return tr('Not audible: {reason} "histovox doctor" says how to mend it.', reason=spoken.reason)
+    return tr("Not audible: {reason}", reason=spoken.reason)
 
 
 class UtteranceTracker:
@@ -85,7 +87,7 @@ class UtteranceTracker:
             if body.utterance_id == self._id or envelope.header.correlationid == self.request:
                 self.outcome = body.outcome
         elif isinstance(body, SpeechFailed):
-            self.trouble = body.message.split(" (")[0]
+            self.trouble = tr_message(body.message).split(" (")[0]
             self.no_device = body.code == NoSoundDevice.code
 
     def result(self) -> Spoken:
@@ -94,12 +96,12 @@ class UtteranceTracker:
         if outcome == "spoken":
             return Spoken(outcome, engine=self.engine)
         if self.no_device or (outcome == "silent" and not self.has_device):
-            return Spoken("silent", self.trouble or "There is no sound device.", self.engine)
+            return Spoken("silent", self.trouble or tr("There is no sound device."), self.engine)
         if outcome == "silent":
-            return Spoken(outcome, "The voice is muted.", self.engine)
+            return Spoken(outcome, tr("The voice is muted."), self.engine)
         if outcome == "stopped":
-            return Spoken(outcome, "It was stopped.", self.engine)
-        return Spoken("failed", self.trouble or "The speech worker did not answer in time.", self.engine)
+            return Spoken(outcome, tr("It was stopped."), self.engine)
+        return Spoken("failed", self.trouble or tr("The speech worker did not answer in time."), self.engine)
 
 
 def say_aloud(
@@ -116,9 +118,9 @@ def say_aloud(
     try:
         answer = _ask_worker(client, speak, CommandRelayed, worker_s, utterance.hear, stopped)
     except RequestRefused as refused:
-        return Spoken("unavailable", refused.message)
+        return Spoken("unavailable", tr_message(refused.message))
     except BrokerUnreachable:
-        return Spoken("unavailable", "No speech worker is running.")
+        return Spoken("unavailable", tr("No speech worker is running."))
     utterance.request = answer.header.correlationid or ""
     began = time.monotonic()
     while utterance.outcome is None and not stopped():
@@ -127,7 +129,7 @@ def say_aloud(
         _listen(client, TURN_S, utterance.hear)
     if utterance.outcome is None and stopped():
         client.send(StopSpeaking())
-        return Spoken("stopped", "It was stopped.", utterance.engine)
+        return Spoken("stopped", tr("It was stopped."), utterance.engine)
     return utterance.result()
 
 

@@ -20,6 +20,7 @@ from domain.messages.jobs import CancelJob, JobCancelled, JobFailed, JobProgress
 from domain.ports import BrokerClient
 from domain.tally import Tally
 from domain.values import ItemFailure
+from domain.words import tr
 from ui.client.intake import PreparedJob
 from ui.client.read_ahead import FileSource, Inline, Prepared
 
@@ -150,7 +151,7 @@ class JobTracker:
         if isinstance(body, JobFailed | RequestRejected):
             return self._all_failed(job, body.code, body.message, body)
         if isinstance(body, JobCancelled):
-            return self._all_failed(job, "cancelled", "Cancelled before it was classified.", None)
+            return self._all_failed(job, "cancelled", tr("Cancelled before it was classified."), None)
         return []
 
     def cancel(self) -> None:

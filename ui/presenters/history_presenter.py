@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -13,6 +14,8 @@ from domain.values import VerdictWord
 from ui.presenters.entries import Row, WorklistEntry, entry_of_history, row_of
 
 PAGE = 100
+#: While answers come, a list in front is asked for again at most so often.
+REFRESH_EVERY_S = 1.0
 
 
 class HistoryView(Protocol):
@@ -32,7 +35,10 @@ class HistoryPresenter:
         view: HistoryView,
         *,
         now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
+        self._asked_at = clock()
         self._client = client
         self._view = view
         self._now = now
@@ -54,8 +60,8 @@ class HistoryPresenter:
         self._stale = True
 
     def tick(self) -> None:
-        """Called now and then."""
-        if self._stale and self._query is None:
+        """Called now and then while the history is in front."""
+        if self._stale and self._query is None and self._clock() - self._asked_at >= REFRESH_EVERY_S:
             self.refresh()
 
     def search(self, text: str) -> None:
@@ -108,6 +114,7 @@ class HistoryPresenter:
 
     def _ask(self, before: int | None) -> None:
         self._stale = False
+        self._asked_at = self._clock()
         self._appending = before is not None
         self._query = self._client.send(QueryHistory(text=self.text, word=self.word, before=before, limit=PAGE))
 

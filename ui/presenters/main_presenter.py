@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from domain.messages.envelope import Envelope
-from domain.messages.imaging import ImagesClassified
+from domain.messages.imaging import ImagesClassified, ItemAnswer
 from domain.messages.jobs import (
     JobAccepted,
     JobCancelled,
@@ -24,7 +24,11 @@ from domain.messages.jobs import (
 from domain.messages.workers import WorkerLost
 from domain.ports import BrokerClient
 from domain.values import Scale, VerdictWord
+from domain.words import tr, tr_message
+from domain.words.phrases import say_answer
 from ui.client.intake import Gathered, gather
+from ui.client.open_images import AbandonedImages, OpenImages
+from ui.client.remarks import remark_on
 from ui.presenters.background import Background
 from ui.presenters.entries import EntryState, WorklistEntry
 from ui.presenters.history_presenter import HistoryPresenter, HistoryView
@@ -80,7 +84,10 @@ class MainPresenter:
         now: Callable[[], datetime] = local_now,
         clock: Callable[[], float] = time.monotonic,
         source: SourceFactory = read_ahead,
+        open_images: OpenImages | None = None,
     ) -> None:
+        """``open_images``: where to keep what is open, for the case that the window is killed."""
+        self._open_images = open_images
         self._client = client
         self._background = background
         self._view = view
@@ -94,7 +101,7 @@ class MainPresenter:
             source=source,
             clock=clock,
         )
-        self.history = HistoryPresenter(client, view, now=now)
+        self.history = HistoryPresenter(client, view, now=now, clock=clock)
         self.image = ImagePresenter(client, background, view, preferences, decode=decode)
         self.speech = SpeechPresenter(client, view)
         self.workers = WorkersPresenter(client, view, on_connection=self._connected)
@@ -109,40 +116,71 @@ class MainPresenter:
         self._view.show_recent(self.preferences.remembered.recent)
         self.image.show(None)
         self._view.show_card(None)
+        if self._open_images is not None:
+            self._restore(self._open_images.take_abandoned())
         if paths:
             self.open(paths)
+
+    def _restore(self, abandoned: AbandonedImages) -> None:
+        """A killed window comes back with what it had open; answers come from the journal where it has them."""
+        if abandoned.given_up:
+            self._view.notify("warning", tr("The window ended more than once with the same images; they stay closed."))
+        if abandoned.paths:
+            more = " " + tr("{count:,} more are not.", count=abandoned.left_out) if abandoned.left_out else ""
+            self._view.notify(
+                "info", tr("The window had ended without being closed; its images are open again.") + more
+            )
+            self._gather(abandoned.paths)
+            if self._open_images is not None:
+                self._open_images.keep([str(path) for path in abandoned.paths])
 
     def open(self, paths: Iterable[Path]) -> None:
         """Files and folders, from a dialog, a drop, the command line or the recent ones."""
         chosen = list(paths)
         if not chosen:
             return
-        self.preferences.note_opened(chosen)
+        own = [path for path in chosen if remark_on(str(path)) is None]
+        if own:
+            self.preferences.note_opened(own)
         self._view.show_recent(self.preferences.remembered.recent)
-        self._background.run(
-            f"gather-{time.monotonic_ns()}", lambda: gather(chosen), self._gathered, self._not_gathered
-        )
+        if self._open_images is not None:
+            self._open_images.person_acted()
+        self._gather(chosen)
+
+    def _gather(self, paths: Sequence[Path]) -> None:
+        self._background.run(f"gather-{time.monotonic_ns()}", lambda: gather(paths), self._gathered, self._not_gathered)
+
+    def _keep_open(self) -> None:
+        if self._open_images is not None:
+            self._open_images.keep(self.worklist.paths())
 
     def _gathered(self, gathered: Gathered) -> None:
         keys = self.worklist.start(gathered, self.preferences.scale_for)
+        self._keep_open()
         self._show_tab("open")
         if keys:
             self._follow = keys[0]
             self.select(keys[0])
         if gathered.failures:
             first = gathered.failures[0]
-            more = f" (and {len(gathered.failures) - 1} more, listed)" if len(gathered.failures) > 1 else ""
-            self._view.notify("warning", first.message + more)
+            more = (
+                tr(" (and {count} more, listed)", count=len(gathered.failures) - 1)
+                if len(gathered.failures) > 1
+                else ""
+            )
+            self._view.notify("warning", tr_message(first.message) + more)
 
     def _not_gathered(self, error: Exception) -> None:
         log.error("paths could not be looked through", exc_info=error)
-        self._view.notify("failure", f"The files could not be looked through ({error}). It is our fault.")
+        self._view.notify(
+            "failure", tr("The files could not be looked through ({error}). It is our fault.", error=error)
+        )
 
     def retry(self) -> None:
         """Classify the selected image again."""
         entry = self._selected
         if entry is None or not entry.path:
-            self._view.notify("warning", "Where this image lies is not known, so it cannot be read again.")
+            self._view.notify("warning", tr("Where this image lies is not known, so it cannot be read again."))
             return
         self.image.reload()
         self._reclassify(entry, fresh=True)
@@ -195,12 +233,22 @@ class MainPresenter:
         at = keys.index(current) + by if current in keys else 0
         self.select(keys[min(max(at, 0), len(keys) - 1)])
 
+    def repeat(self) -> None:
+        """Say the result of the image in front; without one, the last sentence again."""
+        entry = self._selected
+        if entry is None or (entry.result is None and entry.failure is None):
+            self.speech.repeat()
+            return
+        answer = ItemAnswer(result=entry.result, failure=entry.failure)
+        self.speech.say(say_answer(answer, self.speech.display.language))
+
     # --- lists ------------------------------------------------------------------------------------------------------
 
     def forget(self, key: str) -> None:
         """Take an entry off the list in front: off the worklist, or out of the journal (confirmed by the view)."""
         if self.tab == "open":
             self.worklist.remove(key)
+            self._keep_open()
             self.worklist.show()
         else:
             self.history.forget(key)
@@ -211,6 +259,7 @@ class MainPresenter:
         """Clear the list in front. For the journal the view has asked for confirmation."""
         if self.tab == "open":
             self.worklist.clear()
+            self._keep_open()
             self.worklist.show()
         else:
             self.history.forget_everything()
@@ -268,19 +317,34 @@ class MainPresenter:
         ):
             self._about_a_job(envelope)
         elif isinstance(body, JobRequeued):
-            self._view.notify("info", f"A classifier was lost; the image goes to another one ({body.reason}).")
+            self._view.notify(
+                "info",
+                tr("A classifier was lost; the image goes to another one ({reason}).", reason=tr_message(body.reason)),
+            )
         elif isinstance(body, WorkerLost):
-            self._view.notify("warning", body.message)
+            self._view.notify("warning", tr_message(body.message))
 
     def tick(self) -> None:
         """Called every turn of the pump."""
         self.workers.tick()
         self.worklist.tick()
-        self.history.tick()
+        if self.tab == "history":
+            self.history.tick()
         if self._selected is not None and self._selected.state is EntryState.WAITING and self.worklist.busy:
             progress = self.worklist.progress_of_selected()
             if progress:
                 self._view.show_card(card_of(self._selected, progress))
+
+    def show_all(self) -> None:
+        """Show everything once more, in a window that was made anew."""
+        self._view.show_recent(self.preferences.remembered.recent)
+        self._view.show_tab(self.tab)
+        self.worklist.show_again()
+        self.history.show()
+        self.workers.show_again()
+        self.speech.show_again()
+        self.image.show_again()
+        self._view.show_card(card_of(self._selected))
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -288,16 +352,18 @@ class MainPresenter:
         mine = self.worklist.handle(envelope)
         body = envelope.body
         if isinstance(body, ImagesClassified | JobFailed | JobCancelled):
-            self.worklist.orphan_ended(envelope.header.jobid)
+            mine = self.worklist.orphan_ended(envelope.header.jobid) or mine
             self.history.soon()
+        if mine:
+            self.speech.note_own(envelope.header.correlationid)
         if isinstance(body, RequestRejected) and not mine:
             self._refused(body)
 
     def _refused(self, body: RequestRejected) -> None:
         if body.code == "speech_unavailable" and self.workers.status.is_coming("speech"):
-            self._view.notify("info", "The voice is still starting.")
+            self._view.notify("info", tr("The voice is still starting."))
         else:
-            self._view.notify("failure" if body.fault == "ours" else "warning", body.message)
+            self._view.notify("failure" if body.fault == "ours" else "warning", tr_message(body.message))
 
     def _on_answer(self, entry: WorklistEntry) -> None:
         selected = self._selected

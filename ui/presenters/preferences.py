@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.values import Scale, ScaleSource
-from ui.theme import SCALINGS, ThemeName
+from domain.words import Language
+from ui.theme import ThemeName
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,10 @@ class Remembered(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     theme: ThemeName = "system"
-    scaling: float = Field(default=1.0, ge=1.0, le=2.0)
+    language: Language | None = None
+    """Chosen in the window; None: as set for all of Histovox, else the locale's."""
+    scaling: float | None = Field(default=None, ge=1.0, le=2.0)
+    """None: as the screen suggests."""
     geometry: str = Field(default="1320x860", pattern=r"^\d{3,5}x\d{3,5}([+-]-?\d+[+-]-?\d+)?$")
     recent: list[str] = []
     um_per_px: dict[str, float] = {}
@@ -46,11 +50,6 @@ class Preferences:
         """Set some fields and write them down."""
         self.remembered = self.remembered.model_copy(update=values)
         self._write()
-
-    @property
-    def next_scaling(self) -> float:
-        """The scaling after the present one, round again."""
-        return next((step for step in SCALINGS if step > self.remembered.scaling), SCALINGS[0])
 
     def note_opened(self, paths: list[Path]) -> None:
         """Put paths at the head of the recent ones."""
@@ -88,6 +87,8 @@ class Preferences:
         partial = self._file.with_suffix(".partial")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
+            # Recent paths may name patients.
+            partial.touch(mode=0o600)
             partial.write_text(json.dumps(self.remembered.model_dump(), indent=1, ensure_ascii=False), "utf-8")
             partial.replace(self._file)
         except OSError as error:

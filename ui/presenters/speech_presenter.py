@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -12,9 +13,11 @@ from domain.messages.speech import (
     AnnounceSummary,
     CommandRelayed,
     ConfigureSpeech,
+    Language,
     QuerySpeech,
     RepeatUtterance,
     SetAnnouncements,
+    Speak,
     SpeechConfigured,
     SpeechFailed,
     StopSpeaking,
@@ -24,9 +27,12 @@ from domain.messages.speech import (
 )
 from domain.ports import BrokerClient
 from domain.tally import Tally
+from domain.words import tr, tr_message
 
 #: Troubles that last: told once, not at every sentence.
 LASTING = frozenset({NoSoundDevice.code})
+#: Requests whose sentences are known to be this window's own.
+OWN_REQUESTS = 500
 
 Announcements = Literal["all", "suspicious", "summary", "none"]
 
@@ -54,7 +60,7 @@ class SpeechDisplay:
     rate_wpm: int = 170
     volume: float = 1.0
     muted: bool = False
-    language: str = "en"
+    language: Language = "en"
     has_sound_device: bool = True
     announcements: Announcements = "all"
 
@@ -62,12 +68,12 @@ class SpeechDisplay:
     def summary(self) -> str:
         """One short phrase for the status bar."""
         if not self.present:
-            return "Voice off"
+            return tr("Voice off")
         if self.engine == "none":
-            return "Captions only"
+            return tr("Captions only")
         if not self.has_sound_device:
-            return "No sound device"
-        return "Muted" if self.muted else self.engine
+            return tr("No sound device")
+        return tr("Muted") if self.muted else self.engine
 
 
 class SpeechView(Protocol):
@@ -96,6 +102,7 @@ class SpeechPresenter:
         """Requests that the person did not make: that they were refused is no news."""
         self._utterance: str | None = None
         self._told: set[str] = set()
+        self._own: deque[str] = deque(maxlen=OWN_REQUESTS)
         self.display = SpeechDisplay(present=False)
         self.caption = Caption("", False, False)
 
@@ -105,7 +112,9 @@ class SpeechPresenter:
 
     def summarise(self, tally: Tally) -> None:
         """Several images are done: the worker says so if summaries are announced."""
-        self._unasked.add(self._client.send(AnnounceSummary(tally=tally)))
+        request = self._client.send(AnnounceSummary(tally=tally))
+        self._unasked.add(request)
+        self.note_own(request)
 
     def handle(self, envelope: Envelope) -> bool:
         """Take an event of the voice; False when it is none."""
@@ -121,14 +130,17 @@ class SpeechPresenter:
             self._utterance = body.utterance_id
             if body.audible and not self.display.has_sound_device:
                 self._device_found()
-            self._say(Caption(body.text, speaking=True, audible=body.audible))
+            asked = envelope.header.correlationid
+            # Another window's sentence must not be taken for one about the image that is shown here.
+            text = body.text if asked is None or asked in self._own else tr("Elsewhere: {text}", text=body.text)
+            self._say(Caption(text, speaking=True, audible=body.audible))
         elif isinstance(body, UtteranceFinished):
             if body.utterance_id == self._utterance:
                 self._say(Caption(self.caption.text, speaking=False, audible=self.caption.audible))
         elif isinstance(body, SpeechFailed):
             # A missing sound device fails every sentence; the status bar goes on saying so.
             if body.code not in self._told:
-                self._view.notify("warning", body.message)
+                self._view.notify("warning", tr_message(body.message))
             self._told.update({body.code} & LASTING)
         elif isinstance(body, CommandRelayed | RequestRejected):
             request = envelope.header.correlationid or ""
@@ -145,9 +157,18 @@ class SpeechPresenter:
         """Silence now."""
         self._client.send(StopSpeaking())
 
+    def note_own(self, request_id: str | None) -> None:
+        """Sentences that this request brings are about this window's images."""
+        if request_id is not None:
+            self._own.append(request_id)
+
+    def say(self, text: str) -> None:
+        """Say this now, in the voice's language."""
+        self.note_own(self._client.send(Speak(text=text, urgent=True, language=self.display.language)))
+
     def repeat(self) -> None:
         """Say the last sentence again."""
-        self._client.send(RepeatUtterance())
+        self.note_own(self._client.send(RepeatUtterance()))
 
     def toggle_mute(self) -> None:
         """Mute or unmute."""
@@ -168,6 +189,11 @@ class SpeechPresenter:
     def set_volume(self, volume: float) -> None:
         """Louder or softer, 0 … 1."""
         self._client.send(ConfigureSpeech(volume=min(max(volume, 0.0), 1.0)))
+
+    def show_again(self) -> None:
+        """Show the same in a status bar that was made anew."""
+        self._view.show_speech(self.display)
+        self._view.show_caption(self.caption)
 
     def choose_language(self, language: Literal["en", "zh"]) -> None:
         """The language of what is said."""

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from domain.messages.envelope import Envelope
 from domain.messages.workers import ProcessState, ProcessStateChanged, WorkerStatus
 from domain.ports import BrokerClient
+from domain.words import mark, tr, tr_message, trn
 from ui.client.service_status import ServiceStatus
 
 Health = Literal["good", "busy", "waiting", "bad", "off"]
@@ -67,14 +68,22 @@ class WorkersPresenter:
         self._show()
         return True
 
+    def show_again(self) -> None:
+        """Show the same in a status bar that was made anew."""
+        self._shown = None
+        self._view.show_broker(self._reachable is not False)
+        self._show()
+
     def chips(self) -> tuple[Chip, ...]:
         """Every process, the broker only when something is wrong with it."""
         if self._client.reachable is False:
             restarting = self.status.processes.get("broker")
-            reason = restarting.reason if restarting and restarting.reason else "It is started again if it died."
-            return (Chip("Message broker", "bad", "not answering", (reason, "Open jobs go on when it is back.")),)
+            reason = tr_message(restarting.reason or "") if restarting else ""
+            reason = reason or tr("It is started again if it died.")
+            goes_on = tr("Open jobs go on when it is back.")
+            return (Chip(tr("Message broker"), "bad", tr("not answering"), (reason, goes_on)),)
         if self._client.reachable is None:
-            return (Chip("Histovox", "waiting", "connecting…"),)
+            return (Chip("Histovox", "waiting", tr("connecting…")),)
         return (*self._classifier_chips(), *self._process_chips())
 
     # --- inside -----------------------------------------------------------------------------------------------------
@@ -84,9 +93,10 @@ class WorkersPresenter:
         workers = [_classifier_chip(worker, process) for worker in self.status.workers.values()]
         if len(workers) > 1:
             workers = [
-                Chip(f"Classifier {n}", chip.health, chip.text, chip.details) for n, chip in enumerate(workers, 1)
+                Chip(tr("Classifier {n}", n=n), chip.health, chip.text, chip.details)
+                for n, chip in enumerate(workers, 1)
             ]
-        return workers or [Chip("Classifier", "bad", "none", ("No classifier endpoint is configured.",))]
+        return workers or [Chip(tr("Classifier"), "bad", tr("none"), (tr("No classifier endpoint is configured."),))]
 
     def _process_chips(self) -> list[Chip]:
         shown = [
@@ -99,7 +109,7 @@ class WorkersPresenter:
         if engine is None and speech is not None and speech.state is not ProcessState.READY:
             return [_process_chip(speech), *shown]
         health: Health = "good" if engine and engine != "none" else "off"
-        return [Chip("Voice", health, engine or "off"), *shown]
+        return [Chip(tr("Voice"), health, engine or tr("off")), *shown]
 
     def _show(self) -> None:
         chips = self.chips()
@@ -109,11 +119,11 @@ class WorkersPresenter:
 
 
 _STATE_TEXT = {
-    ProcessState.STARTING: "starting…",
-    ProcessState.READY: "ready",
-    ProcessState.RESTARTING: "restarting…",
-    ProcessState.DEAD: "stopped working",
-    ProcessState.STOPPED: "stopped",
+    ProcessState.STARTING: mark("starting…"),
+    ProcessState.READY: mark("ready"),
+    ProcessState.RESTARTING: mark("restarting…"),
+    ProcessState.DEAD: mark("stopped working"),
+    ProcessState.STOPPED: mark("stopped"),
 }
 
 
@@ -125,34 +135,38 @@ def _process_chip(process: ProcessStateChanged) -> Chip:
         ProcessState.DEAD: "bad",
         ProcessState.STOPPED: "off",
     }
-    name = {"speech": "Voice"}.get(process.process, process.process.capitalize())
-    return Chip(name, healths[process.state], _STATE_TEXT[process.state], _process_lines(process))
+    name = tr("Voice") if process.process == "speech" else process.process.capitalize()
+    return Chip(name, healths[process.state], tr(_STATE_TEXT[process.state]), _process_lines(process))
 
 
 def _process_lines(process: ProcessStateChanged) -> tuple[str, ...]:
-    lines = [process.reason] if process.reason else []
+    lines = [tr_message(process.reason)] if process.reason else []
     if process.restarts:
-        lines.append(f"Restarted {process.restarts} time{'s' if process.restarts > 1 else ''}.")
+        lines.append(trn("Restarted {count} time.", "Restarted {count} times.", process.restarts))
     return tuple(lines)
 
 
 def _classifier_chip(status: WorkerStatus, process: ProcessStateChanged | None) -> Chip:
     ready = status.worker
-    lines = [f"Endpoint {status.endpoint}"]
+    lines = [tr("Endpoint {endpoint}", endpoint=status.endpoint)]
     if ready is not None:
-        lines = [f"{ready.device} on {ready.host}", *([ready.device_note] if ready.device_note else []), *lines]
+        lines = [
+            tr("{device} on {host}", device=ready.device, host=ready.host),
+            *([tr_message(ready.device_note)] if ready.device_note else []),
+            *lines,
+        ]
         lines += [f"{model.title}: {model.validation}" for model in ready.models]
     if process is not None:
         lines += _process_lines(process)
     if status.state in ("ready", "busy") and ready is not None:
-        text = short_device(ready.device) + (" · working" if status.state == "busy" else "")
-        return Chip("Classifier", "busy" if status.state == "busy" else "good", text, tuple(lines))
+        text = short_device(ready.device) + (" · " + tr("working") if status.state == "busy" else "")
+        return Chip(tr("Classifier"), "busy" if status.state == "busy" else "good", text, tuple(lines))
     if process is not None and process.state in (ProcessState.DEAD, ProcessState.RESTARTING, ProcessState.STARTING):
         chip = _process_chip(process)
-        return Chip("Classifier", chip.health, chip.text, tuple(lines))
+        return Chip(tr("Classifier"), chip.health, chip.text, tuple(lines))
     if status.state == "lost":
-        return Chip("Classifier", "bad", "lost", ("Its jobs wait for it to come back.", *lines))
-    return Chip("Classifier", "waiting", "starting…", tuple(lines))
+        return Chip(tr("Classifier"), "bad", tr("lost"), (tr("Its jobs wait for it to come back."), *lines))
+    return Chip(tr("Classifier"), "waiting", tr("starting…"), tuple(lines))
 
 
 def short_device(device: str) -> str:

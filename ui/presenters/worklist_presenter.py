@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -16,10 +16,11 @@ from domain.messages.jobs import OpenJob
 from domain.ports import BrokerClient
 from domain.tally import Tally
 from domain.values import ItemFailure, Priority, Scale
+from domain.words import tr
 from ui.client.intake import Gathered, prepare, sendable
 from ui.client.job_tracker import BatchAnswer, JobTracker
 from ui.client.read_ahead import FileSource, ReadAhead
-from ui.presenters.entries import EntryState, Row, WorklistEntry, answered, by_suspicion, row_of
+from ui.presenters.entries import EntryState, Row, WorklistEntry, answered, row_of, suspicion_rank
 
 #: Waiting or cancelled images that are listed; a folder may hold 220,000.
 MOST_WAITING = 200
@@ -60,10 +61,14 @@ SourceFactory = Callable[..., FileSource]
 
 
 def read_ahead(
-    files: Sequence[Path], scale_for: Callable[[Path], Scale | None], priority: Priority, fresh: bool
+    files: Sequence[Path],
+    scale_for: Callable[[Path], Scale | None],
+    priority: Priority,
+    fresh: bool,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> FileSource:
-    """Files read and hashed in a thread."""
-    return ReadAhead(prepare(files, scale_for=scale_for, priority=priority, fresh=fresh))
+    """Files read and hashed in a thread, which calls ``on_ready`` for each job."""
+    return ReadAhead(prepare(files, scale_for=scale_for, priority=priority, fresh=fresh), on_ready=on_ready)
 
 
 class Worklist:
@@ -89,6 +94,13 @@ class Worklist:
         self._clock = clock
         self._batches: list[JobTracker] = []
         self._entries: dict[str, WorklistEntry] = {}
+        self._order: list[str] = []
+        self._order_held = False
+        self._order_stale = False
+        self._ranks: dict[str, tuple[int, float]] = {}
+        # Making a row costs far more than listing it, and thousands are listed at each answer.
+        self._rows: dict[str, Row] = {}
+        self._rows_of: date | None = None
         self._orphans: dict[str, tuple[str, ...]] = {}
         self._dirty = False
         self._shown_at = 0.0
@@ -107,8 +119,22 @@ class Worklist:
         return self._entries.get(key or "")
 
     def ordered(self) -> list[WorklistEntry]:
-        """As they are listed."""
-        return by_suspicion(self._entries.values())
+        """As they are listed: most suspicious first, or in the order that is held, new ones last."""
+        return [self._entries[key] for key in self._listed()]
+
+    def _listed(self) -> list[str]:
+        if self._order_stale and self._order_held:
+            known = set(self._order)
+            self._order = [key for key in self._order if key in self._entries]
+            self._order += [key for key in self._entries if key not in known]
+        elif self._order_stale:
+            self._order = sorted(self._entries, key=self._ranks.__getitem__)
+            self._order_stale = False
+        return self._order
+
+    def paths(self) -> list[str]:
+        """Of all images listed, in the order opened."""
+        return [entry.path for entry in self._entries.values() if entry.path]
 
     def progress_of_selected(self) -> float | None:
         """0 … 1 when a single image is under way."""
@@ -152,17 +178,23 @@ class Worklist:
                 self._put(_cancelled(entry))
         self._dirty = True
 
+    def hold_order(self, held: bool) -> None:
+        """While held no row changes its place: a person is about to click one."""
+        self._order_held = held
+        if not held and self._order_stale:
+            self._dirty = True
+            self.show()
+
     def clear(self) -> None:
         """Take what is finished off the list; the journal keeps it."""
-        self._entries = {key: entry for key, entry in self._entries.items() if entry.state is EntryState.WAITING}
-        self._dirty = True
+        for key in [key for key, entry in self._entries.items() if entry.state is not EntryState.WAITING]:
+            self._drop(key)
 
     def remove(self, key: str) -> None:
         """Take one entry off the list."""
         entry = self._entries.get(key)
         if entry is not None and entry.state is not EntryState.WAITING:
-            del self._entries[key]
-            self._dirty = True
+            self._drop(key)
 
     def select(self, key: str | None) -> None:
         """Mark an entry."""
@@ -196,8 +228,7 @@ class Worklist:
         if names is None:
             return False
         for name in names:
-            self._entries.pop(f"job:{job_id}:{name}", None)
-        self._dirty = True
+            self._drop(f"job:{job_id}:{name}")
         return True
 
     def tick(self) -> None:
@@ -220,19 +251,16 @@ class Worklist:
         self._shown_at = self._clock()
         if self._dirty:
             self._dirty = False
-            now = self._now()
-            without_answer = 0
-            rows = []
-            for entry in self.ordered():
-                has_answer = entry.state in (EntryState.DONE, EntryState.FAILED)
-                without_answer += not has_answer
-                if has_answer or without_answer <= MOST_WAITING:
-                    rows.append(row_of(entry, now))
-            self._view.show_open(rows, self.selected)
+            self._view.show_open(self._shown_rows(), self.selected)
         progress = self.progress()
         if progress is not None or self._progress_shown:
             self._view.show_progress(progress)
         self._progress_shown = progress is not None
+
+    def show_again(self) -> None:
+        """Show the same in a list that was made anew."""
+        self._dirty = self._progress_shown = True
+        self.show()
 
     def progress(self) -> ProgressDisplay | None:
         """Of all batches with more than one image together, or what was cancelled; None when there is neither."""
@@ -248,8 +276,8 @@ class Worklist:
             total=total,
             failed=sum(batch.tally.failed for batch in batches),
             fraction=sum(batch.progress for batch in batches) / total,
-            text=f"{done:,} of {total:,}",
-            remaining="stopping…" if cancelling else remaining_text(sum(known)) if len(known) == len(eta) else "",
+            text=tr("{done:,} of {total:,}", done=done, total=total),
+            remaining=tr("stopping…") if cancelling else remaining_text(sum(known)) if len(known) == len(eta) else "",
             cancelling=cancelling,
         )
 
@@ -263,7 +291,7 @@ class Worklist:
             total=total,
             failed=0,
             fraction=1 - cancelled / total,
-            text=f"{cancelled:,} cancelled",
+            text=tr("{count:,} cancelled", count=cancelled),
             remaining="",
             cancelling=False,
             resumable=cancelled,
@@ -276,9 +304,33 @@ class Worklist:
         self._put(WorklistEntry(key=path, name=sendable(file.name), path=path))
         return path
 
+    def _shown_rows(self) -> list[Row]:
+        now = self._now()
+        if now.date() != self._rows_of:
+            self._rows.clear()
+            self._rows_of = now.date()
+        without_answer = 0
+        rows = []
+        for key in self._listed():
+            row = self._rows.get(key)
+            if row is None:
+                row = self._rows[key] = row_of(self._entries[key], now)
+            has_answer = row.state in (EntryState.DONE, EntryState.FAILED)
+            without_answer += not has_answer
+            if has_answer or without_answer <= MOST_WAITING:
+                rows.append(row)
+        return rows
+
     def _put(self, entry: WorklistEntry) -> None:
         self._entries[entry.key] = entry
-        self._dirty = True
+        self._ranks[entry.key] = suspicion_rank(entry)
+        self._rows.pop(entry.key, None)
+        self._dirty = self._order_stale = True
+
+    def _drop(self, key: str) -> None:
+        for known in (self._entries, self._ranks, self._rows):
+            known.pop(key, None)
+        self._dirty = self._order_stale = True
 
     def _answered(self, answer: BatchAnswer, at: str) -> None:
         known = answer.answer.result or answer.answer.failure
@@ -323,9 +375,9 @@ def _cancelled(entry: WorklistEntry) -> WorklistEntry:
 def remaining_text(seconds: float) -> str:
     """A remaining time for people."""
     if seconds < 1:
-        return "almost done"
+        return tr("almost done")
     if seconds < 60:
-        return f"about {seconds:.0f} s left"
+        return tr("about {seconds:.0f} s left", seconds=seconds)
     if seconds < 3600:
-        return f"about {seconds / 60:.0f} min left"
-    return f"about {seconds / 3600:.1f} h left"
+        return tr("about {minutes:.0f} min left", minutes=seconds / 60)
+    return tr("about {hours:.1f} h left", hours=seconds / 3600)

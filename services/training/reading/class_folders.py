@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.errors import BadTrainingData
+from domain.words import mark_message
 from services.training.reading.listing import SPLITS, Listing, folders_with_images, images_in, split_folder
 from services.training.reading.report import DataReport
 
@@ -51,7 +52,10 @@ def list_classes(folder: Path, split: str, positive: str | None) -> Listing:
         groups=None,
         stamps=np.array(stamps, np.int64).reshape(-1, 2),
         report=DataReport(
-            LAYOUT, str(root), seen=len(files), notes=(f"The folder {tumour} is taken for the tumour class.",)
+            LAYOUT,
+            str(root),
+            seen=len(files),
+            notes=(mark_message(f"The folder {tumour} is taken for the tumour class."),),
         ),
     )
 

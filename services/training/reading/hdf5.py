@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from domain.errors import BadTrainingData
+from domain.words import mark_message
 from services.training.reading.index import Cache, Facts, Progress
 from services.training.reading.labels import GROUP_COLUMNS
 from services.training.reading.listing import SPLITS
@@ -71,12 +72,14 @@ def read_groups(path: Path, count: int) -> tuple[list[str] | None, str | None, t
             table = csv.DictReader(file)
             column = next((name for name in GROUP_COLUMNS if name in (table.fieldnames or ())), None)
             if column is None:
-                return None, None, (f"{path.name} has no column wsi, so slides are unknown.",)
+                return None, None, (mark_message(f"{path.name} has no column wsi, so slides are unknown."),)
             groups = [row[column] or "" for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        return None, None, (f"{path.name} cannot be read ({error}), so slides are unknown.",)
+        return None, None, (mark_message(f"{path.name} cannot be read ({error}), so slides are unknown."),)
     if len(groups) != count:
-        note = f"{path.name} has {len(groups):,} rows for {count:,} patches and is not used: slides are unknown."
+        note = mark_message(
+            f"{path.name} has {len(groups):,} rows for {count:,} patches and is not used: slides are unknown."
+        )
         return None, None, (note,)
     return groups, column, ()
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.words import mark_message
 from services.training.reading.pixels import FINGERPRINT_BYTES, Decode, fingerprint
 
 #: Told what is being looked at, how many are done, and of how many.
@@ -96,7 +97,9 @@ class Cache:
             return None
         # NumPy, zipfile and zlib have errors of their own for a damaged file; that it is of no use is all that matters.
         except Exception:
-            self.notes.append(f"What an earlier start knew ({self.path}) is damaged; every image is looked at anew.")
+            self.notes.append(
+                mark_message(f"What an earlier start knew ({self.path}) is damaged; every image is looked at anew.")
+            )
             return None
         return facts
 
@@ -116,8 +119,10 @@ class Cache:
             with contextlib.suppress(OSError):  # the folder itself may be out of reach
                 part.unlink(missing_ok=True)
             self.notes.append(
-                f"What was found out about the images cannot be kept in {self.path.parent} "
-                f"({error.strerror or error}), so the next start must look at all of them again."
+                mark_message(
+                    f"What was found out about the images cannot be kept in {self.path.parent} "
+                    f"({error.strerror or error}), so the next start must look at all of them again."
+                )
             )
 
 

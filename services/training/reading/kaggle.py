@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from domain.errors import BadTrainingData
+from domain.words import mark_message
 from services.training.reading.cleaning import KNOWN_BAD_IDS
 from services.training.reading.labels import Labels, read_labels
 from services.training.reading.listing import SPLITS, SUFFIXES, Listing, Stamp, has_images, images_in, split_folder
@@ -74,7 +75,11 @@ def list_labelled(images: Path, labels_file: Path) -> Listing:
 def _report(images: Path, found: dict[str, Stamp], by_id: dict[str, str], ids: list[str], labels: Labels) -> DataReport:
     labelled = set(ids)
     doubled = len(found) - len(by_id)
-    note = (f"{doubled:,} files have the id of another file with another ending and are left out.",) if doubled else ()
+    note = (
+        (mark_message(f"{doubled:,} files have the id of another file with another ending and are left out."),)
+        if doubled
+        else ()
+    )
     return DataReport(
         layout=LAYOUT,
         place=str(images),

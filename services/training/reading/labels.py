@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.errors import BadTrainingData
+from domain.words import mark_message
 from services.training.reading.report import Names
 
 #: Columns that say which patches belong together, the widest first. ``source`` is none: it says where a file came from.
@@ -127,5 +128,5 @@ def _groups(rows: list[_Row]) -> tuple[list[str] | None, tuple[str, ...]]:
     without = sum(not row.group for row in rows)
     if without == len(rows):
         return None, ()
-    note = f"{without:,} labels name no slide or patient; these are kept on one side of a split."
+    note = mark_message(f"{without:,} labels name no slide or patient; these are kept on one side of a split.")
     return [row.group for row in rows], (note,) if without else ()

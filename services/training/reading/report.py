@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from domain.words import tr, trn
+
 #: So many names are kept; the count says how many there were.
 FIRST_NAMES = 20
 #: So many of them stand in a sentence.
@@ -72,34 +74,63 @@ class DataReport:
     def lines(self) -> tuple[str, ...]:
         """Sentences for the person who waits: what is used, then each thing that was left out or is odd."""
         counts = ", ".join(f"{count:,} {name}" for name, count in self.classes.items())
-        first = f"{self.layout} at {self.place}: {self.seen:,} images, of which {self.used:,} are used ({counts})."
+        first = tr(
+            "{layout} at {place}: {seen:,} images, of which {used:,} are used ({counts}).",
+            layout=self.layout,
+            place=self.place,
+            seen=self.seen,
+            used=self.used,
+            counts=counts,
+        )
         groups = (
-            f"Slides or patients are known from the column {self.group_column}: {self.group_count:,} of them."
+            tr(
+                "Slides or patients are known from the column {group_column}: {group_count:,} of them.",
+                group_column=self.group_column,
+                group_count=self.group_count,
+            )
             if self.group_column
-            else "Which patches share a slide or a patient is not known."
+            else tr("Which patches share a slide or a patient is not known.")
         )
         return (first, groups, *self._left_out(), *self.notes)
 
     def _left_out(self) -> list[str]:
         told = (
-            (self.known_bad, "image", "known on Kaggle to be bad (black, or blank glass)"),
-            (self.unreadable, "image", "that cannot be read"),
-            (self.duplicates, "image", "with the same pixels and label as another that is used"),
-            (self.conflicting, "image", "whose pixels occur with both labels"),
-            (self.contradicted_ids, "id", "with two different labels in the labels file"),
-            (self.labels_without_image, "label", "without an image"),
-            (self.images_without_label, "image", "without a label"),
+            (self.known_bad, "image", tr("known on Kaggle to be bad (black, or blank glass)")),
+            (self.unreadable, "image", tr("that cannot be read")),
+            (self.duplicates, "image", tr("with the same pixels and label as another that is used")),
+            (self.conflicting, "image", tr("whose pixels occur with both labels")),
+            (self.contradicted_ids, "id", tr("with two different labels in the labels file")),
+            (self.labels_without_image, "label", tr("without an image")),
+            (self.images_without_label, "image", tr("without a label")),
         )
-        lines = [f"Left out: {_counted(names.count, one)} {what}: {names}." for names, one, what in told if names.count]
+        lines = [
+            tr("Left out: {count} {what}: {names}.", count=_counted(names.count, one), what=what, names=names)
+            for names, one, what in told
+            if names.count
+        ]
         if self.repeated_ids.count:
-            lines.append(f"The labels file repeats {_counted(self.repeated_ids.count, 'id')}: {self.repeated_ids}.")
+            lines.append(
+                tr(
+                    "The labels file repeats {count}: {repeated_ids}.",
+                    count=_counted(self.repeated_ids.count, "id"),
+                    repeated_ids=self.repeated_ids,
+                )
+            )
         if self.resized:
             lines.append(
-                f"Resized: {_counted(self.resized, 'image')} not of {self.patch_px}×{self.patch_px} pixels; the "
-                "shorter side is scaled to that and the centre is taken."
+                tr(
+                    "Resized: {resized} not of {size}×{size} pixels; the shorter side is scaled to "
+                    "that and the centre is taken.",
+                    resized=_counted(self.resized, "image"),
+                    size=self.patch_px,
+                )
             )
         return lines
 
 
 def _counted(count: int, one: str) -> str:
-    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+    if one == "image":
+        return trn("{count:,} image", "{count:,} images", count)
+    if one == "label":
+        return trn("{count:,} label", "{count:,} labels", count)
+    return trn("{count:,} id", "{count:,} ids", count)

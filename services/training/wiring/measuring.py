@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from adapters.models.package_format import Evaluation, PackageConfig
+from domain.words import tr
 from services.training.evaluation import Fitted, Subject, evaluate, fit, reported
 from services.training.patches import LabelledPatches, PatchSubset
 from services.training.report import EvaluationReport, card_figures
@@ -67,17 +68,17 @@ def measure(
     Raises: BadTrainingData when a half lacks a class.
     """
     score = score_with(network, config, positive, fabric or precise())
-    say(f"measuring on {len(held_out):,} held-out patches, in float32")
-    margins = score_all(score, held_out, progress=_named(told, "one view"))
+    say(tr("measuring on {held_out:,} held-out patches, in float32", held_out=len(held_out)))
+    margins = score_all(score, held_out, progress=_named(told, tr("one view")))
     labels, ids, groups = held_out.labels, held_out.ids, held_out.groups
     fitted = fit(margins, labels, ids, protocol.sensitivity)
     subject = Subject(model=model, source=protocol.source)
     report = evaluate(margins, labels, ids, groups, fitted.point, fitted.digest, subject=subject)
     kept = PatchSubset(held_out, torch.nonzero(reported(ids, fitted.digest)).flatten().tolist())
-    say("and from eight sides, and on re-compressed, restained and rescaled copies")
+    say(tr("and from eight sides, and on re-compressed, restained and rescaled copies"))
     views = None
     if protocol.sides > 1:
-        averaged = score_all(score, kept, protocol.sides, progress=_named(told, "all views"))
+        averaged = score_all(score, kept, protocol.sides, progress=_named(told, tr("all views")))
         views = evaluate(averaged, kept.labels, kept.ids, kept.groups, fitted.point, fitted.digest)
     shifts = robustness(score, kept, fitted.point, limit=protocol.shifted, progress=told)
     return Measured(report, fitted, margins, shifts, _evaluation(report, views, shifts, protocol.source))

@@ -187,9 +187,11 @@ def test_an_address_in_use_is_not_stolen(line: ZmqWorkerLine, ipc: Ipc) -> None:
 @pytest.mark.parametrize("kind", ["tcp", "ipc"])
 def test_an_address_is_free_when_close_returns(kind: str, ipc: Ipc) -> None:
     line = ZmqWorkerLine("tcp://127.0.0.1:0" if kind == "tcp" else ipc("again"), "classifier/t")
+    endpoint = line.endpoint
     for turn in range(60):
         line.close()
-        line = ZmqWorkerLine(line.endpoint, f"classifier/{turn}")
+        line = ZmqWorkerLine(endpoint, f"classifier/{turn}")
+        assert line.endpoint == endpoint
     line.close()
 
 
@@ -211,6 +213,8 @@ def test_an_address_open_to_the_network_is_refused_for_want_of_keys(endpoint: st
 )
 def test_an_address_of_this_machine_alone_needs_no_keys(endpoint: str) -> None:
     refuse_open_network(endpoint)
+    with pytest.raises(ConfigurationError, match="without keys"):
+        refuse_open_network("tcp://0.0.0.0:1")
 
 
 def test_a_nonsense_address_is_a_configuration_error(tmp_path: object) -> None:

@@ -26,6 +26,8 @@ from services.training.wiring.measuring import Protocol, precise
 from tests.fakes.patches import FakePatches
 from tests.services.training.test_loop import Quiet
 
+pytestmark = pytest.mark.training
+
 TRAINING, HELD_OUT = FakePatches(64, seed=1), FakePatches(64, seed=2)
 PROTOCOL = Protocol("fakes, held out", sensitivity=0.95, shifted=6)
 BRIEF = Protocol("fakes, held out", sensitivity=0.95, shifted=1, sides=1)
@@ -50,7 +52,7 @@ def shipped(
         HELD_OUT,
         folder / "package",
         provenance=provenance,
-        protocol=PROTOCOL,
+        protocol=protocol,
         storage="bf16",
         say=print,
     )

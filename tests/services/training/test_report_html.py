@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from domain.phrases import SHORT_DISCLAIMER
+from domain import words
 from domain.verdict import OperatingPoint
+from domain.words.phrases import SHORT_DISCLAIMER
 from services.training.calibration import calibration_ids_digest, in_calibration_half
 from services.training.evaluation import Subject, evaluate
 from services.training.learning_curve import CurvePoint, fit_learning_curve
@@ -19,7 +20,7 @@ from services.training.metrics import ScoredPatches
 from services.training.report import EvaluationReport
 from services.training.report_figures import precision_recall, reliability, roc, spread, wilson
 from services.training.report_html import Extras, html_report, summary
-from services.training.robustness import ShiftedFigures
+from services.training.robustness import SHIFTS, ShiftedFigures
 from tests.services.training.scored import FewPatches, margins_and_labels, noise
 
 POINT = OperatingPoint(temperature=3.0, calibrated=True, threshold=0.3, band=(0.2, 0.6))
@@ -183,3 +184,17 @@ def test_curves_begin_and_end_where_they_must_and_stay_small_for_many_patches() 
     for drawing in (drawn, precision_recall(scored), reliability(scored), spread(scored, 0.3, (0.2, 0.6))):
         assert len(drawing) < 20_000
         assert "nan" not in drawing
+
+
+def test_in_chinese_no_english_is_left_but_names() -> None:
+    words.use("zh")
+    report, margins, patches = _evaluated(source="PCam")
+    rows = [
+        ShiftedFigures(name=name, n=50, auc=0.9, accuracy=0.8, sensitivity=0.9, specificity=None) for name in SHIFTS
+    ]
+    html = html_report(report, margins, patches, title="Lite0", extras=Extras(robustness=rows))
+    assert '<html lang="zh">' in html
+    shown = re.sub(r"<style>.*?</style>|<span class=\"id\">.*?</span>|<[^>]*>|&\w+;", "\n", html, flags=re.DOTALL)
+    left = set(re.findall(r"[A-Za-z][A-Za-z-]+", shown))
+    names = {"Histovox", "PCam", "Lite", "AUC", "ROC", "SHA-", "PatchCamelyon", "Brier", "nat", "JPEG"}
+    assert left <= names, left - names

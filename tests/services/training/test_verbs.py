@@ -21,6 +21,8 @@ from services.training.run_folder import BEST, CHECKPOINT
 from tests.fakes.patches import FakePatches
 from tests.services.training.labelled_folder import labelled_folder, write_split
 
+pytestmark = pytest.mark.training
+
 SMALL = ("--architecture", "lenet5", "--phases", "1x48", "--batch-size", "8", "--precision", "32-true")
 
 

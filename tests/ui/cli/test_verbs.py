@@ -64,7 +64,8 @@ def test_help_loads_nothing_heavy() -> None:
         "heavy = {'pydantic', 'rich', 'zmq', 'torch', 'numpy', 'PIL'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or None)"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.DEVNULL, check=True)
+    run = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("verb", ["run", "classify", "speak", "models", "history", "doctor", "bench"])

@@ -12,6 +12,7 @@ from domain.messages.imaging import ClassifyImages
 from domain.messages.speech import ConfigureSpeech, RepeatUtterance, StopSpeaking, UtteranceStarted
 from tests.ui.desktop.conftest import Stage
 from tests.ui.desktop.xdnd import DropSource
+from ui.presenters.entries import EntryState
 from ui.widgets.picture import PyramidPicture
 
 pytestmark = pytest.mark.window
@@ -71,6 +72,7 @@ def test_the_rest_of_what_was_cancelled_is_resumed_by_one_click(stage: Stage, pa
     stage.click(strip.resume)
     stage.until(lambda: stage.verdict() == "Suspicious for tumour", what="the verdict")
     stage.until(lambda: not strip.winfo_viewable(), what="nothing more to be resumed")
+    assert {entry.state for entry in stage.presenter.worklist.ordered()} == {EntryState.DONE}
 
 
 def test_the_stop_button_silences_the_voice(stage: Stage) -> None:
@@ -78,6 +80,7 @@ def test_the_stop_button_silences_the_voice(stage: Stage) -> None:
     stage.until(lambda: stage.window.status.captions._caption.speaking and stage.window.status.stop.enabled)
     stage.click(stage.window.status.stop)
     stage.until(lambda: stage.client.bodies(StopSpeaking), what="StopSpeaking")
+    assert len(stage.client.bodies(StopSpeaking)) == 1
 
 
 def test_single_keys_mute_repeat_and_stop(stage: Stage) -> None:
@@ -125,6 +128,7 @@ def test_both_themes_draw_light_on_dark_and_dark_on_light(stage: Stage) -> None:
     stage.until(lambda: ground() < 40, what="a dark panel")
     stage.window.set_theme("light")
     stage.until(lambda: ground() > 240, what="a light panel again")
+    assert stage.preferences.remembered.theme == "light"
 
 
 def test_everything_grows_with_the_scaling(stage: Stage) -> None:
@@ -153,6 +157,7 @@ def test_a_failure_is_a_card_with_a_way_out(stage: Stage, patch: Path) -> None:
     stage.presenter.open([patch])
     stage.until(lambda: getattr(stage.window.details._card, "title", "") == "The file is empty")
     stage.until(stage.window.details.retry_button.winfo_viewable)
+    assert not stage.client.bodies(ClassifyImages), "what cannot be read is not sent"
 
 
 def test_help_opens_with_f1_and_closes_with_escape(stage: Stage) -> None:
@@ -171,6 +176,7 @@ def test_buttons_are_reached_and_pressed_by_the_keyboard_alone(stage: Stage) -> 
     stage.until(lambda: stage.window.status.stop.focused)
     stage.key("Return")
     stage.until(lambda: stage.client.bodies(StopSpeaking))
+    assert len(stage.client.bodies(StopSpeaking)) == 1
 
 
 def test_the_history_is_cleared_only_after_a_question(stage: Stage) -> None:
