@@ -263,7 +263,7 @@ def test_jobs_from_before_a_restart_are_listed_until_their_answer_is_in_the_hist
     rig.turn()
     assert [(row.name, row.state) for row in rig.rows()] == [("a.png", EntryState.WAITING)]
     rig.presenter.switch_tab("history")
-    rig.client.answer(rig.client.sent[-1], HistoryListed(entries=(), total=0))
+    rig.presenter.handle(rig.client.answer(rig.client.sent[-1], HistoryListed(entries=(), total=0)))
     asked = len(rig.client.bodies(QueryHistory))
     ended = rig.client.event(JobCancelled(was_running=True))
     rig.client.drain()
