@@ -284,12 +284,15 @@ class Worklist:
         waiting = 0
         rows = []
         for key in self._listed():
+            entry = self._entries[key]
+            if entry.state is EntryState.WAITING:
+                waiting += 1
+                if waiting > MOST_WAITING:
+                    continue
             row = self._rows.get(key)
             if row is None:
-                row = self._rows[key] = row_of(self._entries[key], now)
-            waiting += row.state is EntryState.WAITING
-            if waiting <= MOST_WAITING or row.state is not EntryState.WAITING:
-                rows.append(row)
+                row = self._rows[key] = row_of(entry, now)
+            rows.append(row)
         return rows
 
     def _put(self, entry: WorklistEntry) -> None:
