@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
+
+from adapters.system_resources import usable_cores
 
 
 def describe(device: str, threads: int) -> list[str]:
@@ -18,11 +19,6 @@ def describe(device: str, threads: int) -> list[str]:
         f"{platform.system()} {platform.release().partition('-')[0]}, Python {platform.python_version()}",
         f"torch {version('torch')} on {device}, {threads} threads; pyzmq {version('pyzmq')}",
     ]
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def busy_with_other_work() -> str | None:

@@ -110,6 +110,9 @@ class BrokerClient(Protocol):
 class WorkerLine(Protocol):
     """A classifier's line: it binds, brokers connect. One thread receives; any thread may send."""
 
+    endpoint: str
+    """Where it listens."""
+
     def receive(self, timeout_s: float) -> tuple[bytes, Envelope] | None:
         """The next well-formed message and the peer it came from; None after ``timeout_s``.
 

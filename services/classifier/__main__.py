@@ -15,6 +15,10 @@ from services.runtime.settings import Settings, load_settings
 # another: five times slower). It must be said before the library is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+#: A thread that holds Python's lock gives it up after this long when another wants it. The default of 5 ms, once an
+#: operation of the network, would be felt in every forward pass.
+SWITCH_S = 0.0005
+
 
 def main() -> int:
     """Run until told to stop; returns an exit code."""
@@ -23,22 +27,35 @@ def main() -> int:
     lifecycle = Lifecycle.from_environment("classifier")
     try:
         settings = _settings(options)
-        from services.classifier.wiring import run_worker  # Torch takes seconds: after the options were checked
-
-        run_worker(
-            settings,
-            lifecycle,
-            bind_endpoint=options.bind,
-            max_batch=options.max_batch,
-            max_wait_s=options.max_wait_ms / 1000,
-            threads=options.threads,
-            stride_px=options.stride,
-            max_patches=options.max_patches,
-        )
+        run(settings, lifecycle, options)
     except ConfigurationError as error:
         sys.stderr.write(f"classifier: {error.message}\n")
         return exit_codes.CONFIGURATION
     return exit_codes.OK
+
+
+def run(settings: Settings, lifecycle: Lifecycle, options: argparse.Namespace) -> None:
+    """Wire the worker and serve. Raises ConfigurationError before anything is served."""
+    # Torch takes seconds: after the options were checked.
+    from services.classifier.wiring import WorkerOptions, make_worker
+    from services.classifier.worker import serve
+
+    sys.setswitchinterval(SWITCH_S)
+    chosen = WorkerOptions(
+        bind_endpoint=options.bind,
+        max_batch=options.max_batch,
+        max_wait_s=options.max_wait_ms / 1000,
+        threads=options.threads,
+        stride_px=options.stride,
+        max_patches=options.max_patches,
+    )
+    context = make_worker(settings, chosen)
+    try:
+        model = context.models.default
+        lifecycle.ready(f"{model.identity.name} on {model.device}, listening on {context.line.endpoint}")
+        serve(context, lifecycle.stop)
+    finally:
+        context.line.close()
 
 
 def _options() -> argparse.Namespace:
@@ -52,7 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--stride", type=int, help="pixels between patches, at the model's scale; default: half a patch"
     )
-    parser.add_argument("--max-patches", type=int, default=4096, help="looked at in one image (%(default)s)")
+    parser.add_argument("--max-patches", type=int, default=4096, help="scored in one image (%(default)s)")
     return parser.parse_args()
 
 

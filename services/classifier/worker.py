@@ -1,81 +1,56 @@
-"""The worker's threads: one receives and beats, a few decode, one runs the model, one answers."""
+"""The receiving thread: takes messages up, and tells every broker four times a second that this worker is alive.
+
+It sends the heartbeats itself, and not from a thread of its own, so that they say something: where no message is taken
+up any more, no heartbeat leaves. Nothing that takes long happens here. The forward pass has a thread of its own, whose
+age each heartbeat states, so that a broker also notices a device that hangs. Frames are moved by the line's thread.
+"""
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
-from collections.abc import Callable
 
 from domain.errors import HistovoxError
 from domain.messages.envelope import Envelope
-from domain.messages.jobs import RequestRejected
 from domain.messages.workers import WorkerHeartbeat
-from services.classifier.handlers import Needs, handle
-from services.classifier.inference import Inference
+from services.classifier.handlers import HandlerContext, handle, reject
 
 log = logging.getLogger(__name__)
 
-BEAT_S = 0.25
-_JOIN_S = 3.0
+HEARTBEAT_S = 0.25
 
 
-class Finisher:
-    """A thread for short tasks that nobody should wait for: building and sending answers."""
-
-    def __init__(self) -> None:
-        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
-        self._thread.start()
-
-    def later(self, task: Callable[[], None]) -> None:
-        """Run ``task`` soon."""
-        self._tasks.put(task)
-
-    def close(self) -> None:
-        """Do what was asked for, then end."""
-        self._tasks.put(None)
-        self._thread.join(_JOIN_S)
-
-    def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            try:
-                task()
-            except Exception:
-                log.exception("an answer could not be given")
-
-
-def work(needs: Needs, inference: Inference, worker_id: str, stop: threading.Event) -> None:
-    """Receive and beat until ``stop``; the model runs on a thread of its own meanwhile."""
-    model_thread = threading.Thread(target=inference.run, args=(stop,), name="inference", daemon=True)
-    model_thread.start()
-    next_beat = needs.clock.monotonic()
+def serve(context: HandlerContext, stop: threading.Event) -> None:
+    """Receive and send heartbeats until ``stop``; the pipeline works meanwhile, and is closed at the end."""
+    context.pipeline.start()
+    next_heartbeat = context.clock.monotonic()
     while not stop.is_set():
-        left = next_beat - needs.clock.monotonic()
+        left = next_heartbeat - context.clock.monotonic()
         if left <= 0:
-            beat(needs, inference, worker_id)
-            next_beat = needs.clock.monotonic() + BEAT_S
+            send_heartbeats(context)
+            next_heartbeat = context.clock.monotonic() + HEARTBEAT_S
             continue
-        received = needs.line.receive(min(left, BEAT_S))
+        received = context.line.receive(min(left, HEARTBEAT_S))
         if received is not None:
-            _take_up(*received, needs)
-    needs.pool.close()
-    needs.batcher.close()
-    model_thread.join(_JOIN_S)
+            _take_up(*received, context)
+    context.pipeline.close()
 
 
-def beat(needs: Needs, inference: Inference, worker_id: str) -> None:
-    """Tell every broker that this worker lives, and how long its forward pass has taken so far."""
-    body = WorkerHeartbeat(worker_id=worker_id, jobs_held=len(needs.jobs), forward_seconds=inference.forward_seconds)
-    for peer in needs.peers.present(needs.clock.monotonic()):
-        needs.line.send(peer, Envelope.of(body, source=needs.source, session="*"))
+def send_heartbeats(context: HandlerContext) -> None:
+    """Tell every broker that this worker is alive, and how long its forward pass has taken so far."""
+    body = WorkerHeartbeat(
+        worker_id=context.worker.worker_id,
+        jobs_held=len(context.jobs),
+        forward_seconds=context.pipeline.forward_seconds,
+    )
+    for broker in context.brokers.present(context.clock.monotonic()):
+        context.line.send(broker, Envelope.of(body, source=context.source, session="*"))
 
 
-def _take_up(peer: bytes, request: Envelope, needs: Needs) -> None:
+def _take_up(broker: bytes, request: Envelope, context: HandlerContext) -> None:
     try:
-        handle(peer, request, needs)
+        handle(broker, request, context)
     except Exception as error:
         log.exception("a %s could not be taken up", request.header.type)
         known = error if isinstance(error, HistovoxError) else HistovoxError(f"The classifier failed: {error}")
-        body = RequestRejected(code=known.code, message=known.message, fault=known.fault)
-        needs.line.send(peer, request.answer(body, source=needs.source))
+        reject(broker, request, known, context)

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from domain.errors import BadRecipe, BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.batches import steps_per_epoch
-from services.training.hardware import describe, hardware_of, make_fabric
 from services.training.learning_curve import CurvePoint, draw_learning_curve, fit_learning_curve
 from services.training.loop import predict, train
 from services.training.metrics import ScoredPatches, intervals
@@ -34,6 +33,7 @@ from services.training.run_folder import RECIPE, RunFolder
 from services.training.splits import at_random
 from services.training.train_verb import TrainingData, read_material, require_shareable, setting_of
 from services.training.wiring import networks
+from services.training.wiring.hardware import describe, hardware_of, make_fabric
 
 RANDOM_SHARE = 0.1
 #: A small share gets more epochs: with fewer steps a network has not even left its starting weights.

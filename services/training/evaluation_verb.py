@@ -15,7 +15,6 @@ import torch
 from domain.errors import BadTrainingData
 from services.runtime.exit_codes import OK
 from services.training.evaluation import Subject, evaluate, reported
-from services.training.hardware import hardware_of, make_fabric, require_one_process
 from services.training.patches import LabelledPatches, PatchSubset
 from services.training.progress import TrainingProgress
 from services.training.provenance import Origin
@@ -26,6 +25,7 @@ from services.training.run_folder import RunFolder
 from services.training.scoring import score_all
 from services.training.views import Views
 from services.training.wiring import networks, packaging
+from services.training.wiring.hardware import hardware_of, make_fabric, require_one_process
 from services.training.wiring.measuring import Protocol
 
 

@@ -15,7 +15,6 @@ from torch import nn
 from domain.errors import BadRecipe
 from services.runtime.exit_codes import OK
 from services.training.calibration import calibration_ids_digest, in_calibration_half
-from services.training.hardware import describe, hardware_of, make_fabric, part
 from services.training.loop import Training, train
 from services.training.parser import flags_of
 from services.training.patches import LabelledPatches, PatchSubset
@@ -28,6 +27,7 @@ from services.training.run import Run
 from services.training.run_folder import DATA, PACKAGE, RECIPE, RunFolder
 from services.training.splits import Split, given
 from services.training.wiring import networks, packaging
+from services.training.wiring.hardware import describe, hardware_of, make_fabric, part
 from services.training.wiring.measuring import Protocol
 
 

@@ -86,7 +86,7 @@ def broker(processes: Processes) -> Iterator[Broker]:
     connected.socket.close()
 
 
-def test_a_real_worker_answers_beats_and_survives_bad_input(broker: Broker, processes: Processes) -> None:
+def test_a_real_worker_answers_sends_heartbeats_and_survives_bad_input(broker: Broker, processes: Processes) -> None:
     ready = broker.wait_for(WorkerReady).body
     assert isinstance(ready, WorkerReady)
     assert [model.name for model in ready.models] == ["tiny"]

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from domain.errors import HistovoxError
 from services.runtime.settings import Settings
-from ui.cli import limits, wiring
+from ui.cli import wiring
 
 State = Literal["ok", "warn", "fail"]
 GIB = 1024**3
@@ -267,9 +267,9 @@ def disk(settings: Settings, usage: Callable[[Path], Any] = shutil.disk_usage) -
     return Check("Disk", "ok", detail)
 
 
-def processors(found: limits.Processors | None = None) -> Check:
+def processors(found: wiring.Processors | None = None) -> Check:
     """What this process may use, which a container makes less than what the machine has."""
-    cpus = found or limits.processors()
+    cpus = found or wiring.processors()
     detail = f"{cpus.usable:g} usable"
     if cpus.usable < cpus.present:
         detail += f" of {cpus.present} ({cpus.reason})"
@@ -278,9 +278,9 @@ def processors(found: limits.Processors | None = None) -> Check:
     return Check("Processors", "ok", detail)
 
 
-def memory(found: limits.Memory | None = None) -> Check:
+def memory(found: wiring.Memory | None = None) -> Check:
     """Free memory, within the container's limit."""
-    room = found or limits.memory()
+    room = found or wiring.memory()
     detail = (
         f"{room.free / GIB:.1f} GiB free of {room.total / GIB:.1f} GiB{' (container limit)' if room.limited else ''}"
     )

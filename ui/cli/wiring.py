@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapters.system_resources import Memory, Processors, memory, processors
 from domain.messages.speech import Language
 from domain.ports import BrokerClient, Pcm
 from services.runtime.settings import Settings
@@ -22,9 +23,11 @@ __all__ = [
     "Exported",
     "Format",
     "Imported",
+    "Memory",
     "ModelCard",
     "PackageConfig",
     "PackageSummary",
+    "Processors",
     "broker_client",
     "default_model",
     "engine_faults",
@@ -33,7 +36,9 @@ __all__ = [
     "import_model",
     "list_packages",
     "load_package",
+    "memory",
     "package_at",
+    "processors",
     "render",
     "wav_bytes",
 ]

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from adapters.system_clock import SystemClock
-from domain.errors import UnknownModel
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages, ExplainImage, ImageItem, ImagesClassified, ItemAnswer
 from domain.messages.workers import WorkerReady
-from domain.ports import Classifier
-from domain.values import Priority, Region, Scale
-from services.classifier.batcher import Batcher
-from services.classifier.decode_pool import DecodePool
-from services.classifier.handlers import Needs
-from services.classifier.inference import Inference
-from services.classifier.looking import Eyes
-from services.classifier.model_shelf import ModelShelf
-from services.classifier.worker import Finisher, work
+from domain.ports import Classifier, ImageReader
+from domain.values import Note, Priority, Region, Scale
+from services.classifier.batcher import HELD_BYTES, Batcher
+from services.classifier.handlers import HandlerContext
+from services.classifier.jobs import ActiveJobs
+from services.classifier.model_cache import ModelCache
+from services.classifier.pipeline import Pipeline
+from services.classifier.tiling import TilingConfig
+from services.classifier.worker import serve
 from tests.builders import an_item
 from tests.fakes.bus import FakeWorkerLine
 from tests.fakes.classifier import FakeClassifier
@@ -40,34 +38,29 @@ class WorkerAtWork:
         self.loaded: list[str] = []
         self.load: Callable[[str], Classifier] = self._load
         self._others = {other.identity.name: other for other in others}
-        clock = SystemClock()
-        self.batcher = Batcher(clock)
-        self.finisher = Finisher()
-        shelf = ModelShelf(
-            self.model,
-            available=lambda: [other.identity for other in self._others.values()],
-            load=lambda name: self.load(name),
-        )
-        self.needs = Needs(
-            line=self.line,
-            clock=clock,
-            source="classifier/test",
-            shelf=shelf,
-            reader=FakeImageReader(),
-            eyes=Eyes(nearest, white_is_glass),
-            batcher=self.batcher,
-            pool=DecodePool(2, lambda priority, timeout_s: True),
-            finish_later=self.finisher.later,
-            ready=lambda: WorkerReady(worker_id="w1", host="here", device="cpu", models=shelf.identities()),
-        )
-        self.inference = Inference(self.batcher, clock)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, **changes: Any) -> WorkerAtWork:
-        needs = replace(self.needs, **changes)
-        arguments = (needs, self.inference, "w1", self._stop)
-        self._thread = threading.Thread(target=work, args=arguments, daemon=True)
+    def start(
+        self,
+        reader: ImageReader | None = None,
+        notes: tuple[Note, ...] = (),
+        max_batch: int = 32,
+        max_held_bytes: int = HELD_BYTES,
+    ) -> WorkerAtWork:
+        clock, source = SystemClock(), "classifier/test"
+        models = ModelCache(
+            self.model.identity.name,
+            packages=lambda: {name: other.identity for name, other in self._others.items()},
+            load=lambda name: self.model if name == self.model.identity.name else self.load(name),
+        )
+        self.batcher = Batcher(clock, max_size=max_batch, max_held_bytes=max_held_bytes)
+        self.jobs = ActiveJobs(self.line, clock, source)
+        tiling = TilingConfig(nearest, white_is_glass)
+        pipeline = Pipeline(self.batcher, models, reader or FakeImageReader(), tiling, clock, notes=notes)
+        worker = WorkerReady(worker_id="w1", host="here", device="cpu", models=())
+        context = HandlerContext(self.line, clock, source, worker, models, self.jobs, pipeline)
+        self._thread = threading.Thread(target=serve, args=(context, self._stop), daemon=True)
         self._thread.start()
         return self
 
@@ -75,11 +68,8 @@ class WorkerAtWork:
         self._stop.set()
         if self._thread:
             self._thread.join(30)
-        self.finisher.close()
 
     def _load(self, name: str) -> Classifier:
-        if name not in self._others:
-            raise UnknownModel(name, known=self._others)
         self.loaded.append(name)
         return self._others[name]
 

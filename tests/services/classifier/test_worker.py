@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 
 from domain.errors import BadModelPackage, OutOfMemory
+from domain.messages.envelope import Envelope
 from domain.messages.imaging import ExplainImage, ImageExplained, ImagesClassified
 from domain.messages.jobs import CancelJob, JobFailed, JobProgressed, RequestRejected
 from domain.messages.speech import Speak
 from domain.messages.workers import GreetWorker, WorkerHeartbeat, WorkerReady
 from domain.ports import DecodedImage
-from domain.values import ImageResult, ItemFailure, Priority, Region, Scale, ScaleSource, VerdictWord
+from domain.values import ImageResult, ItemFailure, Note, Priority, Region, Scale, ScaleSource, VerdictWord
 from domain.verdict import OperatingPoint
 from tests.fakes.classifier import FakeClassifier
 from tests.fakes.images import a_picture
@@ -101,7 +103,7 @@ def test_the_scale_and_its_source_are_told(
 
 
 def test_every_answer_says_why_the_gpu_is_not_used(worker: WorkerAtWork) -> None:
-    worker.start(device_note="CUDA failed to initialise: no driver; using the CPU.")
+    worker.start(notes=(Note(code="cpu_fallback", message="CUDA failed to initialise: no driver; using the CPU."),))
     assert "cpu_fallback" in codes(worker.answers([a_picture()])[0])
 
 
@@ -262,14 +264,14 @@ def test_another_model_is_loaded_once_and_kept_until_a_third_is_asked_for(worker
 def test_a_bulk_job_shares_its_forward_passes(worker: WorkerAtWork) -> None:
     held = threading.Event()
     worker.model.on_score = lambda patches: held.wait(30) and None
-    worker.start().send_images([a_picture()], job_id="first", priority=Priority.BULK)
+    worker.start(max_batch=8).send_images([a_picture()], job_id="first", priority=Priority.BULK)
     wait_until(lambda: worker.model.batches)
     worker.send_images([a_picture()] * 20, job_id="second", priority=Priority.BULK)
     worker.send_images([a_picture()] * 12, job_id="third", priority=Priority.BULK)
-    wait_until(lambda: worker.batcher.waiting_patches() == 32)
+    wait_until(lambda: not worker.batcher.has_room(Priority.BULK), what="four batches of patches to wait")
     held.set()
     worker.line.wait_sent(ImagesClassified, 3)
-    assert worker.model.batches == [1, 32]
+    assert worker.model.batches == [1, 8, 8, 8, 8]
 
 
 def test_answers_keep_the_order_of_the_items(worker: WorkerAtWork) -> None:
@@ -285,7 +287,7 @@ def test_a_cancelled_jobs_patches_are_dropped(worker: WorkerAtWork) -> None:
     wait_until(lambda: worker.model.batches)
     worker.line.feed_body(CancelJob(), job_id="long")
     worker.line.feed_body(CancelJob(), job_id="never heard of")
-    wait_until(lambda: not len(worker.needs.jobs))
+    wait_until(lambda: not len(worker.jobs))
     worker.send_images([b"mosaic"], job_id="next")
     held.set()
     (answer,) = worker.line.wait_sent(ImagesClassified)
@@ -300,13 +302,13 @@ def test_a_job_that_is_leased_again_is_answered_for_the_later_lease(worker: Work
     worker.start().send_images([a_picture()], job_id="same")
     wait_until(lambda: worker.model.batches)
     later = worker.send_images([a_picture()], job_id="same")
-    wait_until(lambda: worker.batcher.waiting_patches() == 1)
+    wait_until(lambda: (job := worker.jobs.find(b"broker-1", "same")) and job.request is later)
     held.set()
     (answer,) = worker.line.wait_sent(ImagesClassified)
     assert answer.header.correlationid == later.header.id
 
 
-def test_brokers_are_welcomed_once_and_then_hear_beats(worker: WorkerAtWork) -> None:
+def test_a_worker_introduces_itself_once_to_each_broker_and_then_sends_heartbeats(worker: WorkerAtWork) -> None:
     worker.start().line.feed_body(GreetWorker())
     worker.line.feed_body(GreetWorker())
     worker.line.feed_body(GreetWorker(), peer=b"broker-2")
@@ -318,17 +320,20 @@ def test_brokers_are_welcomed_once_and_then_hear_beats(worker: WorkerAtWork) -> 
     assert len(worker.line.sent_bodies(WorkerReady)) == 2
 
 
-def test_a_frozen_forward_pass_shows_in_the_beats(worker: WorkerAtWork) -> None:
+def test_a_frozen_forward_pass_shows_in_the_heartbeats(worker: WorkerAtWork) -> None:
     held = threading.Event()
     worker.model.on_score = lambda patches: held.wait(30) and None
     worker.start().line.feed_body(GreetWorker())
     worker.send_images([a_picture()])
 
     def slowest() -> float:
-        beats = [envelope.body for envelope in worker.line.sent_bodies(WorkerHeartbeat)]
-        return max((b.forward_seconds for b in beats if isinstance(b, WorkerHeartbeat) and b.jobs_held == 1), default=0)
+        heartbeats = [envelope.body for envelope in worker.line.sent_bodies(WorkerHeartbeat)]
+        return max(
+            (each.forward_seconds for each in heartbeats if isinstance(each, WorkerHeartbeat) and each.jobs_held == 1),
+            default=0,
+        )
 
-    wait_until(lambda: slowest() > 0.3, what="a beat that tells of a long forward pass")
+    wait_until(lambda: slowest() > 0.3, what="a heartbeat that tells of a long forward pass")
     held.set()
     assert worker.line.wait_sent(ImagesClassified)
 
@@ -377,18 +382,42 @@ def test_a_failed_model_gives_back_the_memory_of_what_it_looked_at(worker: Worke
         raise OutOfMemory("too little memory")
 
     worker.model.on_score = explode
-    worker.start(reader=Mosaic()).send_images([b"mosaic"])
+    worker.start(reader=Mosaic(), max_held_bytes=1).send_images([b"mosaic"])
     worker.line.wait_sent(JobFailed)
-    assert wait_until(
-        lambda: worker.batcher.wait_for_room(Priority.INTERACTIVE, patches=1, held_bytes=1, timeout_s=0.05),
-        what="the memory to be free",
-    )
+    wait_until(lambda: worker.batcher.has_room(Priority.INTERACTIVE), what="the memory to be free")
+
+
+def test_an_answer_that_cannot_be_sent_does_not_end_the_worker(
+    worker: WorkerAtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, send = threading.Event(), worker.line.send
+
+    def broken(peer: bytes, envelope: Envelope) -> None:
+        tried.set()
+        raise OSError("the line is broken")
+
+    worker.start()
+    monkeypatch.setattr(worker.line, "send", broken)
+    worker.send_images([a_picture()], job_id="lost")
+    assert tried.wait(30)
+    monkeypatch.setattr(worker.line, "send", send)
+    assert result(worker.answers([a_picture()], job_id="next")[0])
 
 
 def test_a_model_that_gives_no_number_is_a_failure_and_no_verdict(worker: WorkerAtWork) -> None:
     worker.model.score = lambda patches: np.full(len(patches), np.nan, np.float32)  # type: ignore[method-assign]
     (answer,) = worker.start().answers([a_picture()])
     assert (failure(answer).code, failure(answer).fault) == ("internal_error", "ours")
+
+
+@pytest.mark.parametrize("shape", [(0,), (2,), (1, 1)])
+def test_a_model_that_gives_the_wrong_number_of_scores_fails_the_job(
+    worker: WorkerAtWork, shape: tuple[int, ...]
+) -> None:
+    worker.model.score = lambda patches: np.zeros(shape, np.float32)  # type: ignore[method-assign]
+    worker.start().send_images([a_picture()])
+    (failed,) = worker.line.wait_sent(JobFailed)
+    assert isinstance(failed.body, JobFailed) and failed.body.fault == "ours"
 
 
 def test_a_question_that_makes_no_sense_is_answered_all_the_same(worker: WorkerAtWork) -> None:
@@ -405,3 +434,38 @@ def test_no_name_of_a_file_reaches_the_workers_log(worker: WorkerAtWork, caplog:
     worker.line.feed_body(ExplainImage(item=changed), [a_picture()], job_id="why")
     worker.line.wait_sent(JobFailed)
     assert "Jane" not in caplog.text
+
+
+def test_every_job_of_a_crowd_gets_exactly_one_answer(worker: WorkerAtWork) -> None:
+    def fail_now_and_then(patches: np.ndarray) -> None:
+        if len(worker.model.batches) % 5 == 0:
+            raise OutOfMemory("too little memory")
+
+    worker.model.on_score = fail_now_and_then
+    worker.start(max_batch=8, max_held_bytes=400_000)
+    kinds = [a_picture(), a_picture(200, 200, BLUE), a_picture(colour=WHITE), b"no picture", a_picture(colour=GREEN)]
+    choose = random.Random(7)
+    cancelled = set()
+    for number in range(120):
+        job_id = f"job-{number}"
+        if number % 7 == 0:
+            worker.send_question(choose.choice(kinds), job_id=job_id)
+        else:
+            model = choose.choice([None, None, "second", "third", "moon"])
+            images = choose.choices(kinds, k=choose.randint(1, 6))
+            worker.send_images(images, job_id=job_id, model=model, priority=choose.choice(list(Priority)))
+        if number % 11 == 0:
+            cancelled.add(job_id)
+            worker.line.feed_body(CancelJob(), job_id=job_id)
+    finals = (ImagesClassified, ImageExplained, JobFailed)
+
+    def answered() -> list[str]:
+        return [e.header.jobid or "" for kind in finals for e in worker.line.sent_bodies(kind)]
+
+    wait_until(lambda: {f"job-{n}" for n in range(120)} <= set(answered()) | cancelled, what="all answers")
+    wait_until(lambda: not len(worker.jobs), what="all jobs to be ended")
+    found = answered()
+    assert len(found) == len(set(found)), "a job was answered twice"
+    assert isinstance(worker.line.sent_bodies(JobFailed)[0].body, JobFailed)
+    worker.model.on_score = lambda patches: None
+    assert result(worker.answers([a_picture()], job_id="after")[0])

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from services.runtime.settings import load_settings
-from ui.cli import checks, doctor, limits
+from ui.cli import checks, doctor, wiring
 from ui.cli.backend import listens
 from ui.cli.checks import Check, Probe
 
@@ -133,26 +133,5 @@ def test_json_lists_every_check_and_the_code_follows_them(
     assert doctor.run(SimpleNamespace(json=False)) == 1  # type: ignore[arg-type]
 
 
-def test_a_containers_processor_quota_counts(tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text("50000 100000\n")
-    assert limits.processors(tmp_path).usable == 0.5
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert limits.processors(tmp_path).reason != "control group's quota"
-
-
-def test_a_quota_of_the_older_control_groups_counts_too(tmp_path: Path) -> None:
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("25000\n")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert limits.processors(tmp_path).usable == 0.25
-
-
-def test_a_containers_memory_limit_counts(tmp_path: Path) -> None:
-    (tmp_path / "memory.max").write_text(str(64 * checks.MIB))
-    (tmp_path / "memory.current").write_text(str(60 * checks.MIB))
-    (tmp_path / "memory.stat").write_text(f"anon 1\ninactive_file {10 * checks.MIB}\n")
-    room = limits.memory(tmp_path)
-    assert (room.limited, room.total, room.free) == (True, 64 * checks.MIB, 14 * checks.MIB)
-    assert checks.memory(room).state == "warn"
-    (tmp_path / "memory.max").write_text("max\n")
-    assert not limits.memory(tmp_path).limited
+def test_little_memory_is_warned_of() -> None:
+    assert checks.memory(wiring.Memory(14 * checks.MIB, 64 * checks.MIB, limited=True)).state == "warn"

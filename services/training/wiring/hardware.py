@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from lightning_fabric import Fabric
 
+from adapters.system_resources import usable_cores
 from domain.errors import BadRecipe
 
 
@@ -55,7 +56,7 @@ def make_fabric(hardware: Hardware) -> Fabric:
     if hardware.threads:
         torch.set_num_threads(hardware.threads)
     elif world > 1 and device == "cpu":
-        torch.set_num_threads(max(1, len(_cores()) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+        torch.set_num_threads(max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     fabric.launch()
     return fabric
 
@@ -105,7 +106,3 @@ def _cpu_flags() -> str:
             return next((line for line in file if line.startswith("flags")), "")
     except OSError:
         return ""
-
-
-def _cores() -> set[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))

@@ -1,11 +1,12 @@
-"""The models at hand: the default one always, others when they are asked for."""
+"""The loaded models: the default one always, others when they are asked for."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
+from domain.errors import UnknownModel
 from domain.ports import Classifier
 from domain.values import ModelIdentity
 
@@ -13,26 +14,27 @@ from domain.values import ModelIdentity
 BESIDE_DEFAULT = 1
 
 
-class ModelShelf:
+class ModelCache:
     """Loads each model once. Any thread may ask.
 
-    ``available`` lists the usable packages; ``load`` builds one and raises UnknownModel or BadModelPackage.
+    ``packages`` lists the model packages by name, with None for one that has a fault; ``load`` makes one ready for use
+    and raises BadModelPackage. The default model is loaded at once.
     """
 
     def __init__(
         self,
-        default: Classifier,
+        default: str,
         *,
-        available: Callable[[], Sequence[ModelIdentity]],
+        packages: Callable[[], Mapping[str, ModelIdentity | None]],
         load: Callable[[str], Classifier],
         beside_default: int = BESIDE_DEFAULT,
     ) -> None:
-        self.default = default
-        self._available = available
+        self._packages = packages
         self._load = load
         self._beside_default = beside_default
         self._others: OrderedDict[str, Classifier] = OrderedDict()
         self._lock = threading.Lock()
+        self.default = load(default)
 
     def get(self, name: str | None) -> Classifier:
         """The model called ``name`` (None: the default). Raises UnknownModel, BadModelPackage."""
@@ -42,6 +44,10 @@ class ModelShelf:
             if name in self._others:
                 self._others.move_to_end(name)
                 return self._others[name]
+            # A name comes from a message: it is looked for among the packages, never taken for a path.
+            packages = self._packages()
+            if name not in packages:
+                raise UnknownModel(name, known=[known for known, identity in packages.items() if identity])
             classifier = self._load(name)
             while len(self._others) >= self._beside_default:
                 self._others.popitem(last=False)
@@ -51,4 +57,5 @@ class ModelShelf:
     def identities(self) -> tuple[ModelIdentity, ...]:
         """Every model that can be asked for, the default first."""
         own = self.default.identity
-        return (own, *(other for other in self._available() if other.name != own.name))
+        others = (identity for identity in self._packages().values() if identity and identity.name != own.name)
+        return (own, *others)

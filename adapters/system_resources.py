@@ -42,6 +42,11 @@ def processors(root: Path = CGROUP) -> Processors:
     return Processors(usable, present, reason)
 
 
+def usable_cores(root: Path = CGROUP) -> int:
+    """How many threads can compute at once here: the processors of a container's or batch system's share, rounded."""
+    return max(1, round(processors(root).usable))
+
+
 def memory(root: Path = CGROUP) -> Memory:
     """Available memory, within the control group's limit if there is one."""
     import psutil
