@@ -530,7 +530,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def _follow_system_again(self) -> None:
         if self._system_theme is None:
-            self._system_theme = tr("Light")
+            self._system_theme = "Light"
         self._follow_system()
 
     def _set_geometry(self, geometry: str) -> None:

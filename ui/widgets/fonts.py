@@ -18,7 +18,7 @@ REGULAR_FACE = "Histovox Text"
 
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 #: What stays on one line: a sign or a word, with the marks that may not begin a line after it, or end one before it.
-_PIECES = re.compile("[（“]*(?:[^\\s\u2e80-\uffef]+|[\u2e80-\uffef])[，。、；：？！）”…]*|\\s+"))
+_PIECES = re.compile("[（“]*(?:[^\\s\u2e80-\uffef]+|[\u2e80-\uffef])[，。、；：？！）”…]*|\\s+")
 
 _SUFFIX: dict[Weight, str] = {"regular": "", "medium": " Medium", "semibold": " SemiBold"}
 
