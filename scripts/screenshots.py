@@ -2,7 +2,8 @@
 
 The window, the broker, the classifier and the (silent) voice are the product's own, started in folders of their own for
 each series; so pictures of the same images by the same model differ in times of day and durations alone. Needs a
-display (``xvfb-run -s "-screen 0 2880x1800x24"`` gives one that is large enough for twice the size).
+display (``xvfb-run -s "-screen 0 2880x1800x24"`` gives one that is large enough for twice the size). The language is
+that of ``HISTOVOX_LANGUAGE``.
 """
 
 from __future__ import annotations

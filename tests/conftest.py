@@ -38,6 +38,8 @@ class Folders:
     cache: Path
 
 
+# First, for pytest-xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers (``make test``), one of them runs all tests that measure time in real processes."""
     for item in items:

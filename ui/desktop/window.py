@@ -25,7 +25,7 @@ from ui.presenters.background import Background
 from ui.presenters.entries import Row
 from ui.presenters.image_presenter import MarkedRegion, Overlay, OverlayControls, Picture
 from ui.presenters.main_presenter import MainPresenter
-from ui.presenters.preferences import Preferences
+from ui.presenters.preferences import DEFAULT_GEOMETRY, Preferences
 from ui.presenters.speech_presenter import Caption, SpeechDisplay
 from ui.presenters.verdict_card import CardDisplay
 from ui.presenters.workers_presenter import Chip
@@ -476,7 +476,9 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def _share_width(self) -> None:
         """Panels become narrower where the image would have too little room between them."""
-        lacking = Size.SIDEBAR + Size.IMAGE + Size.DETAILS - self.winfo_width() / self.scaling
+        room = self.winfo_width() / self.scaling
+        self.top.fit_into(room)
+        lacking = Size.SIDEBAR + Size.IMAGE + Size.DETAILS - room
         can_give = Size.SIDEBAR - Size.NARROW_SIDEBAR + Size.DETAILS - Size.NARROW_DETAILS
         share = min(max(lacking / can_give, 0.0), 1.0)
         widths = (
@@ -536,6 +538,8 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         wide, high = self.winfo_screenwidth(), self.winfo_screenheight()
         size, _, place = geometry.partition("+")
         width, height = (int(part) for part in size.split("x")[:2])
+        if geometry == DEFAULT_GEOMETRY:
+            width, height = round(width * self.scaling), round(height * self.scaling)
         width, height = min(max(width, SMALLEST[0]), wide), min(max(height, SMALLEST[1]), high)
         tkinter.Tk.minsize(self, min(SMALLEST[0], wide), min(SMALLEST[1], high))
         if place:

@@ -118,8 +118,7 @@ class MainPresenter:
         self._view.show_card(None)
         if self._open_images is not None:
             self._restore(self._open_images.take_abandoned())
-        if paths:
-            self.open(paths)
+        self._open(paths)
 
     def _restore(self, abandoned: AbandonedImages) -> None:
         """A killed window comes back with what it had open; answers come from the journal where it has them."""
@@ -135,16 +134,18 @@ class MainPresenter:
                 self._open_images.keep([str(path) for path in abandoned.paths])
 
     def open(self, paths: Iterable[Path]) -> None:
-        """Files and folders, from a dialog, a drop, the command line or the recent ones."""
-        chosen = list(paths)
+        """Files and folders that the person chose: in a dialog, by a drop, among the recent ones."""
+        if self._open_images is not None:
+            self._open_images.person_acted()
+        self._open(list(paths))
+
+    def _open(self, chosen: Sequence[Path]) -> None:
         if not chosen:
             return
         own = [path for path in chosen if remark_on(str(path)) is None]
         if own:
             self.preferences.note_opened(own)
         self._view.show_recent(self.preferences.remembered.recent)
-        if self._open_images is not None:
-            self._open_images.person_acted()
         self._gather(chosen)
 
     def _gather(self, paths: Sequence[Path]) -> None:

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 FILE_NAME = "desktop.json"
 RECENT_LIMIT = 12
 FOLDER_LIMIT = 500
+#: At scale 1; larger where everything is.
+DEFAULT_GEOMETRY = "1320x860"
 
 
 class Remembered(BaseModel):
@@ -29,7 +31,7 @@ class Remembered(BaseModel):
     """Chosen in the window; None: as set for all of Histovox, else the locale's."""
     scaling: float | None = Field(default=None, ge=1.0, le=2.0)
     """None: as the screen suggests."""
-    geometry: str = Field(default="1320x860", pattern=r"^\d{3,5}x\d{3,5}([+-]-?\d+[+-]-?\d+)?$")
+    geometry: str = Field(default=DEFAULT_GEOMETRY, pattern=r"^\d{3,5}x\d{3,5}([+-]-?\d+[+-]-?\d+)?$")
     recent: list[str] = []
     um_per_px: dict[str, float] = {}
     """The scale that the person stated, by folder."""

@@ -312,13 +312,15 @@ class Worklist:
         without_answer = 0
         rows = []
         for key in self._listed():
+            entry = self._entries[key]
+            if entry.state in (EntryState.WAITING, EntryState.CANCELLED):
+                without_answer += 1
+                if without_answer > MOST_WAITING:
+                    continue
             row = self._rows.get(key)
             if row is None:
-                row = self._rows[key] = row_of(self._entries[key], now)
-            has_answer = row.state in (EntryState.DONE, EntryState.FAILED)
-            without_answer += not has_answer
-            if has_answer or without_answer <= MOST_WAITING:
-                rows.append(row)
+                row = self._rows[key] = row_of(entry, now)
+            rows.append(row)
         return rows
 
     def _put(self, entry: WorklistEntry) -> None:

@@ -112,11 +112,11 @@ class Details(ScrollSurface):
 
     def _verdict(self, card: VerdictDisplay, y: int) -> int:
         y = self._heading(card.name, card.size, y)
-        y = self._verdict_block(card, y) + self.px(Space.LARGE)
         if card.remark:
             self._marked_line("info", Ink.ACCENT, y + self.px(8))
             y = self._paragraph(card.remark, y, indent=self.px(26), colour=Ink.TEXT, style=Type.BODY_STRONG)
-            y += self.px(Space.LARGE)
+            y += self.px(Space.MEDIUM)
+        y = self._verdict_block(card, y) + self.px(Space.LARGE)
         if card.regions:
             y = self._regions(card.regions, y) + self.px(Space.LARGE)
         y = self._scale(card, y) + self.px(Space.LARGE)
@@ -157,10 +157,12 @@ class Details(ScrollSurface):
     def _probability(self, card: VerdictDisplay, tone: Tone, x: int, y: int, width: int) -> None:
         tint = self.colour(tone.tint)
         base = y + self.px(20)
-        self.text(x - self.px(1), base, card.probability_text, Type.DISPLAY, Ink.TEXT)
-        right = x + width
-        self._badge(card.calibration, card.calibrated, right, base - self.px(9), tint)
         caption = tr("probability of tumour") if card.calibrated else tr("raw score for tumour")
+        right = x + width
+        room = width - self.measure(Type.CAPTION, caption) - self.px(Space.SMALL)
+        style = Type.DISPLAY if self.measure(Type.DISPLAY, card.probability_text) <= room else Type.TITLE
+        self.text(x - self.px(1), base, card.probability_text, style, Ink.TEXT)
+        self._badge(card.calibration, card.calibrated, right, base - self.px(9), tint)
         self.text(right, base + self.px(13), caption, Type.CAPTION, Ink.TEXT_SOFT, anchor="e")
         y += self.px(40) + self.px(Space.SMALL)
         bar_height = self.px(22)

@@ -150,10 +150,9 @@ class RowList(ScrollSurface):
         text_left = left + chip + self.px(10)
         taken = 0
         if row.probability:
-            # Where there is little room the line below goes on beneath it.
+            # Beside the name: the line below needs the whole width.
             taken = self.measure(Type.BODY_STRONG, row.probability) + self.px(Space.SMALL)
-            at = middle - self.px(9) if narrow else middle
-            self.text(right, at, row.probability, Type.BODY_STRONG, tone.ink, anchor="e")
+            self.text(right, middle - self.px(9), row.probability, Type.BODY_STRONG, tone.ink, anchor="e")
         room = right - text_left - taken
         self.text(
             text_left,
@@ -161,7 +160,7 @@ class RowList(ScrollSurface):
             self.shorten(Type.BODY_STRONG, row.name, room, middle=True),
             Type.BODY_STRONG,
         )
-        detail = self.shorten(Type.CAPTION, row.detail, room + taken if narrow else room)
+        detail = self.shorten(Type.CAPTION, row.detail, right - text_left)
         self.text(text_left, middle + self.px(9), detail, Type.CAPTION, Ink.TEXT_FAINT)
 
     # --- pointer and keys -------------------------------------------------------------------------------------------

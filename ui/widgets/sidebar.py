@@ -34,7 +34,7 @@ class Footer(Surface):
 
     def __init__(self, master: Any) -> None:
         self._text = ""
-        super().__init__(master, width=120, height=28, ground=Ink.PANEL)
+        super().__init__(master, width=40, height=28, ground=Ink.PANEL)
 
     def show(self, text: str) -> None:
         """Change the words."""
@@ -90,7 +90,8 @@ class Sidebar(ctk.CTkFrame):
         )
         self.rows.grid(row=3, column=0, sticky="nsew")
         self._footer = Footer(self)
-        self._footer.grid(row=4, column=0, padx=(Space.LARGE, 0), pady=Space.TINY, sticky="ew")
+        # The button lies in the same cell, so that its place does not depend on the words.
+        self._footer.grid(row=4, column=0, padx=(Space.LARGE, 100), pady=Space.TINY, sticky="ew")
         self.clear = Button(
             self, text=tr("Clear"), icon="trash", kind="ghost", height=28, style=Type.SMALL_STRONG, command=on_clear
         )

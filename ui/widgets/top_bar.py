@@ -28,6 +28,10 @@ _THEMES: tuple[tuple[ThemeName, str, str], ...] = (
 _LANGUAGES: dict[Language, tuple[str, str]] = {"en": ("EN", "English"), "zh": ("中文", "中文（简体）")}
 
 
+#: Below this width (layout pixels) the name beside the sign goes.
+NAME_FROM = 740
+
+
 class Brand(Surface):
     """The sign and the name."""
 
@@ -40,6 +44,10 @@ class Brand(Surface):
         self.picture(rounded(side, side, self.px(7), self.colour(Ink.ACCENT_FILL), self.ground), 0, middle - side // 2)
         self.icon("mark", side // 2 + self.px(1), middle, Ink.ON_ACCENT, 20)
         self.text(side + self.px(10), middle, "Histovox", Type.HEADING)
+
+    def name_it(self, named: bool) -> None:
+        """With the name, or the sign alone."""
+        self.configure(width=132 if named else 28)
 
 
 class TopBar(ctk.CTkFrame):
@@ -64,7 +72,8 @@ class TopBar(ctk.CTkFrame):
         self._recent: Sequence[str] = ()
         self._theme: ThemeName = "system"
         self._scaling = 1.0
-        Brand(self).grid(row=0, column=0, padx=(Space.LARGE, Space.LARGE), pady=11)
+        self.brand = Brand(self)
+        self.brand.grid(row=0, column=0, padx=(Space.LARGE, Space.LARGE), pady=11)
         self.files = Button(
             self,
             text=tr("Open images…"),
@@ -103,6 +112,10 @@ class TopBar(ctk.CTkFrame):
         for column, button in enumerate((self.language, self.scaling, self.theme, self.help), 5):
             button.grid(row=0, column=column, padx=(0, Space.LARGE if column == 8 else Space.TINY))
         Rule(self).place(relx=0, rely=1.0, relwidth=1.0, anchor="sw")
+
+    def fit_into(self, width: float) -> None:
+        """Leave out what does not fit into so many layout pixels."""
+        self.brand.name_it(width >= NAME_FROM)
 
     def show_recent(self, paths: Sequence[str]) -> None:
         """What the menu offers."""

@@ -75,6 +75,23 @@ def test_images_that_end_the_window_again_and_again_stay_closed(tmp_path: Path) 
     assert taken.given_up and taken.paths == ()
 
 
+def test_what_is_given_back_counts_as_a_try_until_the_person_opens_something(tmp_path: Path) -> None:
+    files = some_files(tmp_path, 2)
+    abandoned_by_a_dead_window(tmp_path / "data", [str(files[0])], tries=1)
+    rig = Rig(tmp_path / "config", open_images=OpenImages(tmp_path / "data"))
+
+    def tries() -> int:
+        (record,) = (tmp_path / "data" / FOLDER).iterdir()
+        return int(json.loads(record.read_text())["tries"])
+
+    rig.presenter.start([files[0]])  # as the supervisor starts it again, with the command line's paths
+    rig.turn()
+    assert tries() == 2
+    rig.presenter.open([files[1]])
+    rig.turn()
+    assert tries() == 0
+
+
 def test_a_killed_windows_list_is_opened_again_and_the_person_is_told(tmp_path: Path) -> None:
     files = some_files(tmp_path, 3)
     abandoned_by_a_dead_window(tmp_path / "data", [str(file) for file in files])

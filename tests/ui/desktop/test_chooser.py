@@ -74,7 +74,7 @@ def on_desktop(folder: Path, desktop: str = "") -> NativeChooser:
 
 
 def test_the_portal_is_asked_first_and_gives_paths_with_spaces_and_accents(bus: str, tmp_path: Path) -> None:
-    portal = Portal(bus, uris=["file:///slides/Pr%C3%A9l%C3%A8vement%20n%C2%B0%204.png", "smb://elsewhere/b.png"])
+    portal = Portal(bus, uris=[Path("/slides/Prélèvement n° 4.png").as_uri(), "smb://elsewhere/b.png"])
     chooser = NativeChooser({"DBUS_SESSION_BUS_ADDRESS": bus, "PATH": str(tmp_path)})
     assert chooser.ask(FILES) == [Path("/slides/Prélèvement n° 4.png")]
     parent, title, options = portal.asked
@@ -84,7 +84,7 @@ def test_the_portal_is_asked_first_and_gives_paths_with_spaces_and_accents(bus: 
 
 
 def test_a_folder_is_asked_for_as_a_folder(bus: str, tmp_path: Path) -> None:
-    portal = Portal(bus, uris=["file:///slides"])
+    portal = Portal(bus, uris=[Path("/slides").as_uri()])
     assert NativeChooser({"DBUS_SESSION_BUS_ADDRESS": bus, "PATH": str(tmp_path)}).ask(FOLDER) == [Path("/slides")]
     assert portal.asked[2]["directory"] == ("b", True)
     portal.close()

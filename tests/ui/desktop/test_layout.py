@@ -57,6 +57,13 @@ def test_at_200_per_cent_on_1440_pixels_every_overlay_button_is_whole(narrow: St
         assert button.winfo_x() >= 0 and button.winfo_x() + button.winfo_width() <= tools.winfo_width()
 
 
+def test_the_top_bars_last_button_is_whole_at_200_per_cent_on_1320_pixels(narrow: Stage) -> None:
+    window = narrow.window
+    tkinter.Tk.geometry(window, "1320x860")
+    narrow.until(lambda: window.winfo_width() == 1320)
+    narrow.until(lambda: window.top.help.winfo_x() + window.top.help.winfo_width() <= 1320, what="room for the help")
+
+
 def test_panels_have_their_full_width_where_there_is_room(stage: Stage) -> None:
     assert stage.window.sidebar.winfo_width() == Size.SIDEBAR
     assert stage.window._right.winfo_width() == Size.DETAILS
