@@ -1,7 +1,7 @@
 # Histovox. Each target sets up what it needs the first time; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test check check-static generate words format classifier bench doctor train evaluate learning-curve
+.PHONY: help run test test-fast check check-static generate words format classifier bench doctor train evaluate learning-curve
 
 python := .venv/bin/python
 # FILE=… and its like reach the recipes as environment variables, so that spaces and quotes in them survive.
@@ -18,10 +18,13 @@ run: ## The application. FILE=image opens it; CLASSIFIER=tcp://host:port uses th
 
 test: ## All tests; ARGS="tests/domain -k verdict" for some of them
 	@scripts/setup.sh dev
-	@$(python) -m pytest $(ARGS)
+	@$(python) -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
 
-check: check-static ## Format, lint, types, import contracts, generated documents, then all tests
-	@$(python) -m pytest
+test-fast: ## The tests without real processes, windows, sound or training: for the hand that edits
+	@scripts/setup.sh dev
+	@$(python) -m pytest -n 2 --no-xvfb -m "not processes and not window and not audio and not training" $(ARGS)
+
+check: check-static test ## Format, lint, types, import contracts, generated documents, then all tests
 
 check-static: ## The same without the tests
 	@scripts/setup.sh dev

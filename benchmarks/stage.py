@@ -52,14 +52,14 @@ def client_of(settings: Settings) -> ZmqBrokerClient:
 
 
 @contextlib.contextmanager
-def running(settings: Settings, *arguments: str) -> Iterator[ZmqBrokerClient]:
+def running(settings: Settings, *arguments: str, speech: bool = False) -> Iterator[ZmqBrokerClient]:
     """A supervisor with broker and classifier, and a client of theirs. Raises NotRunning with the log's end."""
     settings.make_runtime_dir()
     log_path = settings.runtime_dir / "supervisor.log"
     lifeline, our_end = os.pipe()
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.supervisor", "--no-speech", *arguments],
+            [sys.executable, "-m", "services.supervisor", *([] if speech else ["--no-speech"]), *arguments],
             cwd=ROOT,
             env=os.environ | settings.environment() | {LIFELINE_FD: str(lifeline)},
             stdin=subprocess.DEVNULL,

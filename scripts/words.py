@@ -37,14 +37,14 @@ Key = tuple[str | None, str | tuple[str, str]]
 def source_texts(root: Path = ROOT) -> set[Key]:
     """All texts that the source marks."""
     trees = {path: ast.parse(path.read_text("utf-8")) for name in FOLDERS for path in (root / name).rglob("*.py")}
-    errors = _error_classes(trees.values())
+    errors = error_classes(trees.values())
     found = {key for tree in trees.values() for key in _Module(tree, errors).texts()}
     for path in (root / "adapters").rglob("*.j2"):
         found |= {(None, match["text"]) for match in _TEMPLATE_CALL.finditer(path.read_text("utf-8"))}
     return found
 
 
-def _error_classes(trees: Iterable[ast.Module]) -> set[str]:
+def error_classes(trees: Iterable[ast.Module]) -> set[str]:
     """Names of the classes that descend from HistovoxError."""
     bases = {
         node.name: {base.id for base in node.bases if isinstance(base, ast.Name)}
@@ -115,7 +115,7 @@ class _Module:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return [node.value]
         if isinstance(node, ast.JoinedStr):
-            return [_template(node)]
+            return [template_of(node)]
         if isinstance(node, ast.IfExp | ast.BoolOp):
             either = [node.body, node.orelse] if isinstance(node, ast.IfExp) else node.values
             return [text for each in either for text in self._templates(each, depth)]
@@ -148,7 +148,7 @@ def _constants(node: ast.expr) -> list[str]:
     return [*_constants(node.body), *_constants(node.orelse)] if isinstance(node, ast.IfExp) else []
 
 
-def _template(joined: ast.JoinedStr) -> str:
+def template_of(joined: ast.JoinedStr) -> str:
     """An f-string with names for its values, as gettext's catalogue holds it."""
     return "".join(
         str(part.value).replace("{", "{{").replace("}", "}}")

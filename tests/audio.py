@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from adapters.speech.sound import loudness
 from tests.waiting import wait_until
 
 RATE_HZ = 48000
@@ -31,6 +30,11 @@ _ALSA_CONFIG = """\
 pcm.!default { type pulse }
 ctl.!default { type pulse }
 """
+
+
+def loudness(samples: NDArray[np.int16]) -> float:
+    """Root mean square, as a share of full scale; 0 for no samples."""
+    return float(np.sqrt(np.mean((samples / 32768) ** 2))) if len(samples) else 0.0
 
 
 class Recording:

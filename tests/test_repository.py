@@ -109,6 +109,25 @@ def test_nothing_waits_for_a_fixed_time() -> None:
         for name, call in calls(tree)
         if name in {"time.sleep", "sleep", "asyncio.sleep"}
     ]
+    # In text too: tests write little programs for the processes that they start.
+    files = [path for path in tracked() if path.suffix == ".py" and path != Path(__file__)]
+    found += [str(path.relative_to(ROOT)) for path in files if "Event().wait(" in path.read_text("utf-8")]
+    assert not found
+
+
+def test_every_test_asserts_something() -> None:
+    """With ``assert``, with ``pytest.raises``, or by a call such as ``assert_close`` or ``assert_called_once``."""
+
+    def asserts(node: ast.AST) -> bool:
+        name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+        return isinstance(node, ast.Assert) or name == "raises" or name.startswith("assert_")
+
+    found = [
+        f"{path}:{test.lineno}: {test.name}"
+        for path, tree in source("tests")
+        for test in ast.walk(tree)
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_") and not any(map(asserts, ast.walk(test)))
+    ]
     assert not found
 
 

@@ -43,7 +43,6 @@ class Type:
 class Space:
     """The spacing scale, pixels at scale 1."""
 
-    HAIR: Final = 2
     TINY: Final = 4
     SMALL: Final = 8
     MEDIUM: Final = 12
@@ -70,6 +69,10 @@ class Size:
     STATUS_BAR: Final = 38
     SIDEBAR: Final = 268
     DETAILS: Final = 332
+    #: In a window that is narrow at its scaling the panels give way so far, until the image has its room.
+    NARROW_SIDEBAR: Final = 184
+    NARROW_DETAILS: Final = 264
+    IMAGE: Final = 400
     ROW: Final = 52
 
 
@@ -126,20 +129,6 @@ VERDICT_TONES: Final[dict[VerdictWord, Tone]] = {
     VerdictWord.UNCERTAIN: Tones.UNCERTAIN,
     VerdictWord.NO_TUMOUR: Tones.NO_TUMOUR,
     VerdictWord.OUT_OF_DOMAIN: Tones.OUT_OF_DOMAIN,
-}
-
-VERDICT_WORDS: Final[dict[VerdictWord, str]] = {
-    VerdictWord.TUMOUR: "Suspicious for tumour",
-    VerdictWord.UNCERTAIN: "Uncertain",
-    VerdictWord.NO_TUMOUR: "No tumour seen",
-    VerdictWord.OUT_OF_DOMAIN: "Not assessed",
-}
-
-VERDICT_SHORT: Final[dict[VerdictWord, str]] = {
-    VerdictWord.TUMOUR: "Tumour",
-    VerdictWord.UNCERTAIN: "Uncertain",
-    VerdictWord.NO_TUMOUR: "No tumour",
-    VerdictWord.OUT_OF_DOMAIN: "Not assessed",
 }
 
 #: Family names, best first; the first that is installed is used. CustomTkinter brings Roboto.

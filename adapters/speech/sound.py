@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from domain.errors import EngineUnavailable
 from domain.ports import Pcm
 
-_FULL_SCALE = 32767
-
 
 def pcm_from_wav(data: bytes) -> Pcm:
     """A WAV file (8-, 16- or 32-bit integers, any number of channels) as mono int16; channels are averaged.
@@ -65,10 +63,3 @@ def scaled(samples: NDArray[np.int16], volume: float) -> NDArray[np.int16]:
     if volume >= 1:
         return samples
     return (samples.astype(np.float32) * max(volume, 0.0)).astype(np.int16)
-
-
-def loudness(samples: NDArray[np.int16]) -> float:
-    """Root mean square, as a share of full scale; 0 for no samples."""
-    if not len(samples):
-        return 0.0
-    return float(np.sqrt(np.mean((samples.astype(np.float64) / _FULL_SCALE) ** 2)))

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from domain.messages.base import Message
 from domain.values import Value
 
-PROTOCOL_VERSION = "2.0"
+PROTOCOL_VERSION = "2.1"
 #: The first frame of every message. The major version must match; minor versions only add.
 PROTOCOL_TAG = b"histovox/2"
 
@@ -45,8 +45,8 @@ class Header(Value):
     """Chosen by the client; the same id twice is the same job."""
     attempt: int = Field(default=0, ge=0)
     """Counts the leases of a job, from 1; 0 outside a lease."""
-    deadline: str | None = None
-    """RFC 3339: after this an answer is of no use."""
+    deadline: AwareDatetime | None = None
+    """After this an answer is of no use."""
     session: str = Field(min_length=1, max_length=64)
     """Events are published to this session alone; ``*`` for those that concern everybody."""
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from domain.errors import Fault
 from domain.messages.base import Message
+from domain.tally import Tally
 from domain.values import Language as Language
 from domain.values import Value
 
@@ -44,6 +45,15 @@ class SetAnnouncements(Message):
     """Which results are announced without being asked for."""
 
     results: Literal["all", "suspicious", "summary", "none"]
+
+
+class AnnounceSummary(Message):
+    """The images that the client had classified are all answered: say so, if summaries are announced.
+
+    The client alone knows of files that never became a job, so its count replaces what the worker has heard.
+    """
+
+    tally: Tally
 
 
 class QuerySpeech(Message):

@@ -32,6 +32,11 @@ def percent(probability: float, decimals: int = 0) -> str:
     return tr("{number} %", number=f"{number:.{decimals}f}")
 
 
+def whole_percent(share: float) -> str:
+    """As "150 %", of what is no probability."""
+    return tr("{number} %", number=round(share * 100))
+
+
 def threshold_words(verdict: Verdict) -> str:
     """Where the threshold and the uncertain band of a verdict lie, as "threshold 50 %, uncertain from 40 to 60 %"."""
     low, high = (round(edge * 100) for edge in verdict.band)

@@ -23,7 +23,7 @@ from domain.messages.workers import GreetWorker, WorkerFound, WorkerHeartbeat, W
 from domain.ports import Clock, Journal
 from domain.words import mark_message
 from services.broker import answers
-from services.broker.jobs import Job, JobQueue, deadline_of
+from services.broker.jobs import Job, JobQueue
 from services.broker.message_sender import EVERYBODY, SOURCE, MessageSender
 from services.broker.worker_pool import LONGEST_FORWARD_S, WorkerPool, WorkerSlot
 
@@ -69,7 +69,6 @@ class Dispatcher:
         job = Job(request, waiters={(client, request.header.id): None})
         if self.workers.misses(job.model):
             raise UnknownModel(job.model or "", self.workers.model_names())
-        deadline_of(request)
         ahead = self.queue.ahead_of(job.priority)
         if not self._journal.accept(request):
             raise JournalFailed("The journal knows this job already, but not as open or answered.")
@@ -121,15 +120,13 @@ class Dispatcher:
             log.warning("the worker at %s sent an unexpected %s", endpoint, envelope.header.type)
 
     def tick(self) -> None:
-        """Run timers: greetings, deadlines, frozen workers, tidying the journal."""
+        """Run timers: greetings, frozen workers, tidying the journal."""
         now = self._clock.monotonic()
         self._reset_liveness(now)
         if self._greeted_at is None or now - self._greeted_at >= GREET_EVERY_S:
             self._greeted_at = now
             for slot in self.workers.slots.values():
                 self._greet(slot)
-            for job in self.queue:
-                self._is_over(job)
         for slot in self.workers.slots.values():
             if slot.is_silent(now):
                 self._lose(
@@ -235,7 +232,7 @@ class Dispatcher:
                 return
 
     def _is_over(self, job: Job) -> bool:
-        deadline = deadline_of(job.request)
+        deadline = job.request.header.deadline
         if deadline is None or datetime.fromisoformat(self._clock.utc_now()) < deadline:
             return False
         failed = JobFailed(code="deadline_passed", message="The job's deadline passed before its turn.", fault="ours")

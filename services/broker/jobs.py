@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
 
-from domain.errors import MalformedFrame
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages, ExplainImage, ImageItem
 from domain.values import Priority
@@ -131,16 +129,3 @@ class JobQueue:
 
 def _without_path(item: ImageItem) -> ImageItem:
     return item.model_copy(update={"path": None})
-
-
-def deadline_of(request: Envelope) -> datetime | None:
-    """When an answer is of no use any more. Raises MalformedFrame for a time that makes no sense."""
-    if request.header.deadline is None:
-        return None
-    try:
-        deadline = datetime.fromisoformat(request.header.deadline)
-    except ValueError:
-        deadline = None
-    if deadline is None or deadline.tzinfo is None:
-        raise MalformedFrame("The deadline is not an RFC 3339 time with its zone.")
-    return deadline

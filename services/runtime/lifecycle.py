@@ -46,11 +46,6 @@ class Lifecycle:
         life.start()
         return life
 
-    @property
-    def supervised(self) -> bool:
-        """Whether a supervisor started this process."""
-        return self._status_fd is not None
-
     def start(self) -> None:
         """Start the heartbeats and watch the lifeline."""
         if self._status_fd is not None or self._lifeline_fd is not None:
@@ -76,15 +71,15 @@ class Lifecycle:
         while not self._lifeline_closed(BEAT_S):
             self._say("BEAT")
         log.warning("the supervisor is gone; stopping")
+        end = threading.Timer(self._grace_s, os._exit, (1,))
+        end.daemon = True
+        end.start()
         self.stop.set()
-        threading.Event().wait(self._grace_s)
-        os._exit(1)
 
     def _lifeline_closed(self, timeout_s: float) -> bool:
-        if self._lifeline_fd is None:
-            return threading.Event().wait(timeout_s)
-        readable, _, _ = select.select([self._lifeline_fd], [], [], timeout_s)
-        return bool(readable) and not os.read(self._lifeline_fd, 64)
+        lifelines = [] if self._lifeline_fd is None else [self._lifeline_fd]
+        closed, _, _ = select.select(lifelines, [], [], timeout_s)
+        return any(not os.read(lifeline, 64) for lifeline in closed)
 
 
 def _inherited(variable: str) -> int | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobFailed, JobProgressed, JobRequeued
 from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
 from domain.ports import Clock
+from domain.tally import Tally
 from domain.values import VerdictWord
 from domain.words.phrases import (
-    Tally,
     say_answer,
     say_error,
     say_process_dead,
@@ -52,6 +51,7 @@ class Announcer:
         self._say = say
         self._clock = clock
         self._tally = Tally()
+        self._last_counted: str | None = None
         self._summary_due: float | None = None
         self._lost_due: float | None = None
         self._loss_announced = False
@@ -73,28 +73,39 @@ class Announcer:
 
     # --- results ---
 
-    def classified(self, news: ImagesClassified) -> None:
-        """One image is said at once; several, or a folder's, are counted. Answers from the journal are news as well."""
+    def classified(self, news: ImagesClassified, request_id: str | None = None) -> None:
+        """One image is said at once; several, or a folder's, are counted. Answers from the journal are news as well.
+
+        ``request_id``: of the request that is answered; a window sees by it whether a sentence is about its images.
+        """
         if news.priority == "interactive" and len(news.answers) == 1:
-            self._say_one(news)
+            self._say_one(news, request_id)
             return
+        self._last_counted = request_id
         self._tally = self._tally.plus(news.answers)
         self._wait_for_quiet(QUIET_S)
 
-    def _say_one(self, news: ImagesClassified) -> None:
+    def counted(self, tally: Tally, request_id: str | None = None) -> None:
+        """A client's own count of the images that it had classified; it replaces what was heard of them."""
+        self._tally, self._last_counted = tally, request_id
+        self._summarise()
+
+    def _say_one(self, news: ImagesClassified, request_id: str | None) -> None:
         settings, answer = self._current.settings, news.answers[0]
         if settings.announcements in ("none", "summary"):
             return
         suspicious = answer.result is None or answer.result.verdict.word in _WORTH_SAYING
         if settings.announcements == "all" or suspicious:
-            self._say(Utterance(say_answer(answer, settings.language), settings.language, UtteranceKind.RESULT))
+            text = say_answer(answer, settings.language)
+            self._say(Utterance(text, settings.language, UtteranceKind.RESULT, request_id))
 
     def _summarise(self) -> None:
         tally, self._tally, self._summary_due = self._tally, Tally(), None
         settings = self._current.settings
         if settings.announcements == "none" or (settings.announcements == "suspicious" and not tally.needs_attention):
             return
-        self._say(Utterance(say_summary(tally, settings.language), settings.language, UtteranceKind.SUMMARY))
+        text = say_summary(tally, settings.language)
+        self._say(Utterance(text, settings.language, UtteranceKind.SUMMARY, self._last_counted))
 
     def _wait_for_quiet(self, seconds: float) -> None:
         self._summary_due = self._clock.monotonic() + seconds
@@ -119,7 +130,7 @@ class Announcer:
     def failed(self, news: JobFailed) -> None:
         """A whole job has no answer: counted within a folder, said otherwise."""
         if self._summary_due is not None:
-            self._tally = replace(self._tally, jobs_failed=self._tally.jobs_failed + 1)
+            self._tally = self._tally.model_copy(update={"jobs_failed": self._tally.jobs_failed + 1})
             self._wait_for_quiet(QUIET_S)
             return
         now = self._clock.monotonic()

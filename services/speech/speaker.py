@@ -45,7 +45,7 @@ class Utterance:
     language: Language
     kind: UtteranceKind = UtteranceKind.COMMAND
     correlation_id: str | None = None
-    """Of the request that wanted it."""
+    """Of the request that wanted it, or whose answer it tells."""
     id: str = field(default_factory=lambda: uuid4().hex)
     sentences: tuple[str, ...] = ()
 
@@ -133,7 +133,7 @@ class Speaker:
         self._interrupt()
         self._ready.clear()
         for utterance in forgotten:
-            if utterance.correlation_id is not None:
+            if utterance.kind is UtteranceKind.COMMAND and utterance.correlation_id is not None:
                 self._publish_finished(utterance, "stopped")
 
     def repeat(self, nothing_yet: Utterance) -> None:

@@ -135,7 +135,4 @@ class PopenChild:
 def wait_for_status(children: Iterable[Child], timeout_s: float) -> None:
     """Return when a child writes a status line or ends (its pipe closes), else after ``timeout_s``."""
     pipes = [child.status_fd for child in children if isinstance(child, PopenChild) and not child.status_closed]
-    if pipes:
-        select.select(pipes, [], [], timeout_s)
-    else:
-        threading.Event().wait(timeout_s)
+    select.select(pipes, [], [], timeout_s)

@@ -196,7 +196,7 @@ def test_a_killed_command_leaves_nothing_running(
     running.lines(1)
     running.process.kill()
     running.process.communicate()
-    wait_until(lambda: left_running(settings) == [], 60, what="the services' end")
+    assert wait_until(lambda: left_running(settings) == [], 60, what="the services' end")
 
 
 def test_two_commands_share_one_broker_and_the_second_outlives_the_first(

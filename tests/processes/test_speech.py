@@ -14,6 +14,7 @@ from adapters.speech.engines import EngineRegistry
 from domain.messages.base import Message
 from domain.messages.imaging import ImagesClassified
 from domain.messages.speech import (
+    AnnounceSummary,
     CommandRelayed,
     ConfigureSpeech,
     QuerySpeech,
@@ -25,6 +26,7 @@ from domain.messages.speech import (
     UtteranceFinished,
     UtteranceStarted,
 )
+from domain.tally import Tally
 from domain.values import Priority
 from tests.audio import NullSink, null_sink, sound_server
 from tests.builders import a_request
@@ -96,7 +98,7 @@ class TestHeard:
     def test_a_verdict_is_heard_soon_after_it_is_known(
         self, engine: str, processes: Processes, asker: Asker, null_sink: NullSink
     ) -> None:
-        if reason := EngineRegistry().why_not(engine):
+        if reason := EngineRegistry().unavailable_because(engine):
             pytest.skip(reason)
         processes.broker()
         processes.worker()
@@ -191,7 +193,8 @@ class TestHeard:
         worker = start_speech(processes, asker)
         for renderer in psutil.Process(worker.pid).children():
             renderer.kill()
-            psutil.wait_procs([renderer], timeout=30)
+            # Its parent may reap it only when it is needed next.
+            wait_until(lambda: not renderer.is_running() or renderer.status() == psutil.STATUS_ZOMBIE, what="its end")
         say(asker, Speak(text="Still here."))
         asker.until(lambda: outcomes(asker), "the sentence")
         assert outcomes(asker) == ["spoken"]
@@ -234,7 +237,20 @@ class TestWithoutSound:
         classify(asker, 250, 10, 20, priority=Priority.BULK)
         classify(asker, 250, 250, priority=Priority.BULK)
         asker.until(lambda: started(asker), "the summary")
-        assert started(asker)[0].text == "5 images: 3 suspicious. An aid, not a diagnosis."
+        assert started(asker)[0].text == "5 images: 3 suspicious, 2 with no tumour seen. An aid, not a diagnosis."
+
+    def test_a_client_counts_what_the_worker_cannot_know_of(
+        self, no_sound: None, processes: Processes, asker: Asker
+    ) -> None:
+        processes.broker()
+        processes.worker()
+        start_speech(processes, asker)
+        asker.await_worker()
+        classify(asker, 250, 10, priority=Priority.BULK)
+        say(asker, AnnounceSummary(tally=Tally(tumour=1, no_tumour=1, failed=1)))
+        asker.until(lambda: started(asker), "the summary")
+        said = "3 images: 1 suspicious, 1 with no tumour seen, 1 could not be read. An aid, not a diagnosis."
+        assert [utterance.text for utterance in started(asker)] == [said]
 
     def test_the_engine_is_exchanged_live_and_remembered(
         self, no_sound: None, processes: Processes, asker: Asker

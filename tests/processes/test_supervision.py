@@ -9,6 +9,7 @@ import subprocess
 import psutil
 import pytest
 
+from domain.messages.imaging import ImagesClassified
 from domain.messages.workers import ProcessState, ProcessStateChanged
 from domain.values import Priority
 from services.runtime import exit_codes
@@ -86,7 +87,7 @@ def test_a_frozen_process_is_replaced(processes: Processes, asker: Asker) -> Non
     wait_until(lambda: children_of(supervisor.pid).get(WORKER) not in (frozen, None), 60, what="a new process")
     asker.await_worker()
     request = a_request("j")
-    asker.ask(request.body, request.buffers, "j")
+    assert isinstance(asker.ask(request.body, request.buffers, "j").body, ImagesClassified)
 
 
 def test_a_process_that_cannot_work_as_set_up_is_not_restarted_and_says_why(processes: Processes, asker: Asker) -> None:

@@ -1,4 +1,4 @@
-"""A desk without a window: fake broker, work delivered by hand, and a view that only remembers."""
+"""The presenters without a window: fake broker, work delivered by hand, and a view that only remembers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.builders import an_answer
 from tests.fakes.background import FakeBackground
 from tests.fakes.bus import FakeBrokerClient
 from ui.client.intake import prepare
+from ui.client.open_images import OpenImages
 from ui.client.read_ahead import FileSource, Inline
 from ui.presenters.main_presenter import MainPresenter, MainView
 from ui.presenters.preferences import Preferences
@@ -40,14 +41,16 @@ class Time:
         return self.now
 
 
-def inline(files: Sequence[Path], scale_for: Callable[[Path], Scale | None], priority: Priority) -> FileSource:
-    return Inline(prepare(files, scale_for=scale_for, priority=priority))
+def inline(
+    files: Sequence[Path], scale_for: Callable[[Path], Scale | None], priority: Priority, fresh: bool
+) -> FileSource:
+    return Inline(prepare(files, scale_for=scale_for, priority=priority, fresh=fresh))
 
 
 class Rig:
-    """Everything around one desk."""
+    """Everything around one MainPresenter."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, open_images: OpenImages | None = None) -> None:
         self.client = FakeBrokerClient()
         self.background = FakeBackground()
         self.view: Any = MagicMock(spec=MainView)
@@ -62,6 +65,7 @@ class Rig:
             now=lambda: NOW,
             clock=self.time,
             source=inline,
+            open_images=open_images,
         )
 
     def turn(self) -> None:

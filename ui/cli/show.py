@@ -198,15 +198,15 @@ def padded(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text))
 
 
-def row(result: ImageResult, name: str) -> Text:
-    """One line for one image."""
+def row(result: ImageResult, name: str, remark: str = "") -> Text:
+    """One line for one image; ``remark`` follows the name."""
     style = verdict_style(result.verdict.word)
     line = Text.assemble(
         (f"{SIGNS[result.verdict.word]} {padded(verdict_word(result.verdict.word), WORD_WIDTH)}", f"bold {style}"),
         f" {percent(result.verdict):>7}  ",
     )
     line.append_text(bar(result.verdict, 10) if result.verdict.probability is not None else Text(" " * 10))
-    return line.append(f"  {name}")
+    return line.append(f"  {name}").append(f" ({remark})" if remark else "", style="dim")
 
 
 def failure_row(failure: ItemFailure, name: str, wrap_at: int | None) -> Text:

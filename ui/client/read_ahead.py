@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
 
@@ -54,7 +54,11 @@ class Inline:
 class ReadAhead:
     """A source whose thread stays at most ``depth`` jobs ahead. ``poll`` never blocks."""
 
-    def __init__(self, jobs: Iterator[Prepared], *, depth: int = 2) -> None:
+    def __init__(
+        self, jobs: Iterator[Prepared], *, depth: int = 2, on_ready: Callable[[], None] = lambda: None
+    ) -> None:
+        """``on_ready`` is called in the reading thread when ``poll`` has something new."""
+        self._on_ready = on_ready
         self._jobs = jobs
         self._ready: queue.Queue[Prepared | None] = queue.Queue(maxsize=depth)
         self._closing = threading.Event()
@@ -96,4 +100,5 @@ class ReadAhead:
         while not self._closing.is_set():
             with suppress(queue.Full):
                 self._ready.put(job, timeout=0.1)
+                self._on_ready()
                 return

@@ -1,34 +1,46 @@
-"""The picture that a newcomer sees first: a real slide region, or a synthetic one where that could not be fetched."""
+"""The images that a newcomer tries first: eight labelled lymph-node patches, and one larger image.
+
+The patches travel with the package. The larger image is a real slide region that set-up fetches, or a drawn one where
+that could not be had.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from services.runtime.settings import load_settings
+from ui.client.remarks import PATCHES, SLIDE, SYNTHETIC, patch_labels, sample_folder
 
 #: Of CMU-1-Small-Region.svs, an H&E region of OpenSlide's freely distributable test data (CC0).
 SLIDE_SHA256 = "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7"
 SYNTHETIC_UM_PER_PX = 0.97
 
 
+def sample_paths() -> tuple[Path, ...]:
+    """The labelled patches, then the larger image.
+
+    Raises: OSError where the labels cannot be read or the cache folder cannot be written.
+    """
+    return (*(PATCHES / name for name in patch_labels()), larger_image())
+
+
 def slide_path() -> Path:
     """Where set-up puts the real region; it may not be there."""
-    return load_settings().cache_dir / "sample" / "CMU-1-Small-Region.svs"
+    return sample_folder() / SLIDE
 
 
-def sample_path() -> Path:
-    """A picture to try Histovox on. The file's name says so when it is synthetic, which is drawn at the first call.
+def larger_image() -> Path:
+    """The real region if it is there, else a synthetic one (its name says so), drawn at the first call.
 
     Raises: OSError where the cache folder cannot be written.
     """
     real = slide_path()
-    return real if real.is_file() else _synthetic(real.with_name("synthetic-tissue.png"))
+    return real if real.is_file() else _drawn(real.with_name(SYNTHETIC))
 
 
-def _synthetic(target: Path) -> Path:
+def _drawn(target: Path) -> Path:
     if target.is_file():
         return target
-    # Here and not above: the real region needs neither, and the window should be up before they are loaded.
+    # Here and not above: the patches and the real region need neither.
     from PIL import Image
 
     from adapters.imaging.synthetic import slide_region

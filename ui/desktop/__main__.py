@@ -6,10 +6,12 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain.errors import ConfigurationError
+from domain.words import tr, use
 from services.runtime import exit_codes, logs
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings, load_settings
@@ -22,8 +24,8 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the window until it is closed; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ui.desktop", description="The Histovox window.")
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="images and folders to open")
+    parser = argparse.ArgumentParser(prog="python -m ui.desktop", description=tr("The Histovox window."))
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help=tr("images and folders to open"))
     chosen = parser.parse_args(arguments)
     logs.configure("desktop")
     life = Lifecycle.from_environment("desktop")
@@ -40,30 +42,46 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
 
     from adapters.bus.client import ZmqBrokerClient
     from domain.words.phrases import SHORT_DISCLAIMER
+    from ui.client.open_images import OpenImages
+    from ui.client.sample import sample_paths
+    from ui.desktop.chooser import NativeChooser
     from ui.desktop.keys import bind_keys
-    from ui.desktop.pump import Pump
+    from ui.desktop.pump import Pump, Wakeup
     from ui.desktop.window import Window
     from ui.presenters.background import Threads
     from ui.presenters.main_presenter import MainPresenter
     from ui.presenters.preferences import Preferences
+    from ui.presenters.worklist_presenter import read_ahead
 
     settings.make_runtime_dir()
     preferences = Preferences(settings.config_dir)
+    use(preferences.remembered.language or settings.language)
     try:
-        window = Window(preferences, sample=sample_provider(), disclaimer=SHORT_DISCLAIMER)
+        window = Window(preferences, sample=sample_paths, disclaimer=SHORT_DISCLAIMER, chooser=NativeChooser())
     except tkinter.TclError as error:
         raise ConfigurationError(f"There is no display to show a window on ({error}); use the command line.") from error
     client = ZmqBrokerClient(
         settings.jobs_endpoint, settings.events_endpoint, session=settings.session, source="desktop"
     )
-    background = Threads()
-    presenter = MainPresenter(client, background, window, preferences, decode=decoder(settings))
+    wakeup, open_images = Wakeup(), OpenImages(settings.data_dir)
+    background = Threads(wakeup.set)
+    presenter = MainPresenter(
+        client,
+        background,
+        window,
+        preferences,
+        decode=decoder(settings),
+        source=partial(read_ahead, on_ready=wakeup.set),
+        open_images=open_images,
+    )
     pump = Pump(
         after=window.after,
         client=client,
         background=background,
         handle=presenter.handle,
         tick=presenter.tick,
+        watch=window.watch,
+        wakeup=wakeup,
         should_stop=life.stop.is_set,
         on_stop=window.close,
     )
@@ -74,6 +92,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
     life.ready()
     pump.start()
     window.mainloop()
+    open_images.forget()
     client.close()
     return exit_codes.OK
 
@@ -88,15 +107,6 @@ def decoder(settings: Settings) -> Callable[[bytes], Picture]:
         return PyramidPicture(ImageFileReader(max_pixels=settings.max_pixels).decode(data))
 
     return decode
-
-
-def sample_provider() -> Callable[[], Path | None] | None:
-    """Where the sample image is to be had; None without one, which hides its button."""
-    try:
-        from ui.client.sample import sample_path
-    except ImportError:
-        return None
-    return sample_path
 
 
 if __name__ == "__main__":

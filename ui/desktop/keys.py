@@ -59,7 +59,7 @@ def bind_keys(window: Window) -> None:
     plain("<Key-bracketright>", action=lambda: _opacity(tools, OPACITY_STEP))
     plain("<Key-m>", action=lambda: window.presenter.speech.toggle_mute())
     plain("<Key-s>", "<Escape>", action=lambda: window.presenter.speech.stop())
-    plain("<Key-r>", action=lambda: window.presenter.speech.repeat())
+    plain("<Key-r>", action=lambda: window.presenter.repeat())
     plain("<Key-v>", action=window.show_voice)
     plain("<Key-t>", action=window.next_theme)
     tk(window, "<Escape>", lambda _: _escape(window))

@@ -18,11 +18,13 @@ from tkinterdnd2 import DND_FILES, TkinterDnD
 
 from domain.image_formats import IMAGE_SUFFIXES
 from domain.values import Region
+from domain.words import Language, current, tr, use
+from ui.desktop.chooser import DialogRequest, NativeChooser, NoNativeDialog
 from ui.presenters.background import Background
 from ui.presenters.entries import Row
 from ui.presenters.image_presenter import MarkedRegion, Overlay, OverlayControls, Picture
 from ui.presenters.main_presenter import MainPresenter
-from ui.presenters.preferences import Preferences
+from ui.presenters.preferences import DEFAULT_GEOMETRY, Preferences
 from ui.presenters.speech_presenter import Caption, SpeechDisplay
 from ui.presenters.verdict_card import CardDisplay
 from ui.presenters.workers_presenter import Chip
@@ -31,7 +33,7 @@ from ui.theme import SCALINGS, Ink, Size, ThemeName
 from ui.widgets.details import Details
 from ui.widgets.fonts import prepare_fonts
 from ui.widgets.icons import icon
-from ui.widgets.native import dress_file_dialog
+from ui.widgets.native import dress_file_dialog, suggested_scaling
 from ui.widgets.paint import photo
 from ui.widgets.picture import PyramidPicture
 from ui.widgets.rule import Rule
@@ -44,14 +46,21 @@ from ui.widgets.viewer import Viewer
 log = logging.getLogger(__name__)
 
 SMALLEST = (960, 600)
-IMAGE_TYPES = " ".join(f"*{suffix} *{suffix.upper()}" for suffix in IMAGE_SUFFIXES)
 SYSTEM_THEME_EVERY_MS = 5000
 
 
 class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     """Passive: implements ``MainView``. ``attach`` gives it its desk before anything is shown."""
 
-    def __init__(self, preferences: Preferences, *, sample: Callable[[], Path | None] | None, disclaimer: str) -> None:
+    def __init__(
+        self,
+        preferences: Preferences,
+        *,
+        sample: Callable[[], Sequence[Path]] | None,
+        disclaimer: str,
+        chooser: NativeChooser | None = None,
+    ) -> None:
+        """``chooser`` None: Tk's own file dialog."""
         prepare_fonts()
         # CustomTkinter asks the desktop for its theme 33 times a second in "system" mode; see _follow_system.
         AppearanceModeTracker.appearance_mode_set_by = "user"
@@ -59,12 +68,15 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         ScalingTracker.update_loop_interval = 1000
         self._preferences = preferences
         remembered = preferences.remembered
-        ScalingTracker.widget_scaling = remembered.scaling
         if remembered.theme != "system":
             ctk.set_appearance_mode(remembered.theme)
         super().__init__(fg_color=Ink.WINDOW)
+        self._suggested_scaling = suggested_scaling(self, SMALLEST)
+        ScalingTracker.widget_scaling = self.scaling
         self.title("Histovox")
         self._sample = sample
+        self._chooser = chooser
+        self._asking = False
         self._disclaimer = disclaimer
         self._presenter: MainPresenter | None = None
         self._background: Background | None = None
@@ -73,6 +85,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._closed: Callable[[], None] = lambda: None
         self.sheet: Any = None
         self._set_geometry(remembered.geometry)
+        self._side_widths = (Size.SIDEBAR, Size.DETAILS)
         self._build()
         self._accept_drops()
         self.protocol("WM_DELETE_WINDOW", self.close)
@@ -85,7 +98,15 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._background = background
         self._closed = on_close
         self.set_theme(self._preferences.remembered.theme)
-        self.top.show_scaling(self._preferences.remembered.scaling)
+        self.top.show_scaling(self.scaling)
+
+    @property
+    def watch(self) -> Callable[[int, Callable[[], None]], None] | None:
+        """Calls back whenever a descriptor is readable; None where Tk cannot watch one (Windows)."""
+        watch_file = getattr(self.tk, "createfilehandler", None)
+        if watch_file is None:
+            return None
+        return lambda descriptor, call: watch_file(descriptor, tkinter.READABLE, lambda *_: call())
 
     @property
     def presenter(self) -> MainPresenter:
@@ -103,9 +124,11 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_recent=lambda path: self.presenter.open([path]),
             on_theme=self.set_theme,
             on_scaling=self.set_scaling,
+            on_language=self.set_language,
             on_help=self.show_help,
         )
         self.top.grid(row=0, column=0, columnspan=3, sticky="ew")
+        self.top.bind("<Configure>", lambda _: self._share_width(), add="+")
         self.sidebar = Sidebar(
             self,
             on_tab=lambda tab: self.presenter.switch_tab(tab),
@@ -114,6 +137,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_clear=self.ask_clear,
             on_search=lambda text, word: self.presenter.filter(text, word),
             on_more=lambda: self.presenter.history.more(),
+            on_pointer=lambda inside: self.presenter.worklist.hold_order(inside),
         )
         self.sidebar.grid(row=1, column=0, sticky="ns")
         self.viewer = Viewer(
@@ -127,6 +151,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_attention=lambda: self.presenter.image.toggle_attention(),
             on_opacity=lambda value: self.presenter.image.set_opacity(value),
             on_cancel=lambda: self.presenter.cancel(),
+            on_resume=lambda: self.presenter.resume(),
         )
         self.viewer.grid(row=1, column=1, sticky="nsew")
         self._build_right()
@@ -134,7 +159,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             self,
             on_mute=lambda: self.presenter.speech.toggle_mute(),
             on_stop=lambda: self.presenter.speech.stop(),
-            on_repeat=lambda: self.presenter.speech.repeat(),
+            on_repeat=lambda: self.presenter.repeat(),
             on_voice=self.show_voice,
         )
         self.status.grid(row=2, column=0, columnspan=3, sticky="ew")
@@ -145,7 +170,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     def _build_right(self) -> None:
         from ui.widgets.disclaimer import Disclaimer
 
-        right = ctk.CTkFrame(self, width=Size.DETAILS, corner_radius=0, fg_color=Ink.PANEL)
+        right = self._right = ctk.CTkFrame(self, width=Size.DETAILS, corner_radius=0, fg_color=Ink.PANEL)
         right.grid(row=1, column=2, sticky="ns")
         right.grid_propagate(False)
         right.grid_columnconfigure(0, weight=1)
@@ -157,7 +182,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_retry=lambda: self.presenter.retry(),
         )
         self.details.grid(row=0, column=0, sticky="nsew", padx=(1, 0))
-        Disclaimer(right, self._disclaimer).grid(row=1, column=0, sticky="ew", padx=(1, 0))
+        Disclaimer(right, tr(self._disclaimer)).grid(row=1, column=0, sticky="ew", padx=(1, 0))
         Rule(right).place(relx=0, rely=0, relheight=1.0)
 
     def _accept_drops(self) -> None:
@@ -264,7 +289,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def show_broker(self, reachable: bool) -> None:
         """See ``WorkersView``."""
-        words = "The message broker does not answer. What is open is kept and sent again when it is back."
+        words = tr("The message broker does not answer. What is open is kept and sent again when it is back.")
         self.viewer.show_banner(None if reachable else words)
 
     def show_speech(self, display: SpeechDisplay) -> None:
@@ -284,41 +309,65 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     # --- what a person does -----------------------------------------------------------------------------------------
 
     def ask_files(self) -> None:
-        """The system's dialog for files."""
-        dress_file_dialog(self, self._preferences.remembered.scaling)
-        chosen = filedialog.askopenfilenames(
-            parent=self,
-            title="Open images",
-            initialdir=self._preferences.remembered.last_folder or None,
-            filetypes=[("Images", IMAGE_TYPES), ("All files", "*")],
-        )
-        if chosen:
-            self.presenter.open([Path(name) for name in chosen])
+        """The desktop's dialog for files."""
+        self._ask("files", tr("Open images"))
 
     def ask_folder(self) -> None:
-        """The system's dialog for a folder."""
-        dress_file_dialog(self, self._preferences.remembered.scaling)
-        chosen = filedialog.askdirectory(
-            parent=self,
-            title="Open a folder of images",
-            initialdir=self._preferences.remembered.last_folder or None,
-            mustexist=True,
+        """The desktop's dialog for a folder."""
+        self._ask("folder", tr("Open a folder of images"))
+
+    def _ask(self, kind: Literal["files", "folder"], title: str) -> None:
+        if self._asking:
+            return
+        self._asking = True
+        request = DialogRequest(
+            kind=kind,
+            title=title,
+            folder=self._preferences.remembered.last_folder,
+            patterns=tuple(sorted(f"*{suffix}" for suffix in IMAGE_SUFFIXES)),
+            window_id=int(self.wm_frame(), 16),
         )
-        if chosen:
-            self.presenter.open([Path(chosen)])
+        if self._chooser is None or self._background is None:
+            self._ask_tk(request)
+            return
+        chooser = self._chooser
+        self._background.run(
+            "dialog", lambda: chooser.ask(request), self._chosen, lambda error: self._not_native(request, error)
+        )
+
+    def _not_native(self, request: DialogRequest, error: Exception) -> None:
+        if not isinstance(error, NoNativeDialog):
+            log.error("the desktop's file dialog failed", exc_info=error)
+        self._chooser = None
+        # Not in this turn of the pump: Tk's dialog returns only when it is closed.
+        self.after_idle(self._ask_tk, request)
+
+    def _ask_tk(self, request: DialogRequest) -> None:
+        """Tk's own dialog; the window goes on living meanwhile."""
+        dress_file_dialog(self, self.scaling)
+        folder = request.folder or None
+        chosen: Sequence[str]
+        if request.kind == "files":
+            types = [(tr("Images"), " ".join(request.patterns)), (tr("All files"), "*")]
+            chosen = (
+                filedialog.askopenfilenames(parent=self, title=request.title, initialdir=folder, filetypes=types) or ()
+            )
+        else:
+            answer = filedialog.askdirectory(parent=self, title=request.title, initialdir=folder, mustexist=True)
+            chosen = [answer] if answer else []
+        self._chosen([Path(name) for name in chosen])
+
+    def _chosen(self, paths: Sequence[Path]) -> None:
+        self._asking = False
+        if paths:
+            self.presenter.open(paths)
 
     def _open_sample(self) -> None:
         assert self._sample is not None and self._background is not None
-        self._background.run("sample", self._sample, self._sample_ready, self._sample_failed)
-
-    def _sample_ready(self, path: Path | None) -> None:
-        if path is None:
-            self.notify("warning", "There is no sample on this computer.")
-        else:
-            self.presenter.open([path])
+        self._background.run("sample", self._sample, self.presenter.open, self._sample_failed)
 
     def _sample_failed(self, error: Exception) -> None:
-        self.notify("failure", f"The sample could not be made ({error}).")
+        self.notify("failure", tr("The sample could not be opened ({error}).", error=error))
 
     def focus_region(self, rank: int) -> None:
         """Zoom to one of the top regions."""
@@ -330,7 +379,9 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
         choice = self.presenter.scale_choice()
         if choice is None:
-            self.notify("warning", "Where this image lies is not known, so no scale can be remembered for its folder.")
+            self.notify(
+                "warning", tr("Where this image lies is not known, so no scale can be remembered for its folder.")
+            )
         else:
             self.sheet = ScaleSheet(self, choice, self.presenter.set_scale)
 
@@ -344,10 +395,12 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         entry = self.presenter.history.find(key)
         self.sheet = confirm(
             self,
-            title="Remove from the history?",
-            message=f"The result of {entry.name if entry else 'this image'} is removed from this computer. "
-            "The image file itself is not touched.",
-            verb="Remove",
+            title=tr("Remove from the history?"),
+            message=tr(
+                "The result of {name} is removed from this computer. The image file itself is not touched.",
+                name=entry.name if entry else tr("this image"),
+            ),
+            verb=tr("Remove"),
             on_yes=lambda: self.presenter.forget(key),
         )
 
@@ -360,10 +413,13 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
         self.sheet = confirm(
             self,
-            title="Clear the whole history?",
-            message=f"All {self.presenter.history.total:,} results are removed from this computer, and cannot be "
-            "brought back. The image files themselves are not touched.",
-            verb="Clear all",
+            title=tr("Clear the whole history?"),
+            message=tr(
+                "All {total:,} results are removed from this computer, and cannot be brought back. The "
+                "image files themselves are not touched.",
+                total=self.presenter.history.total,
+            ),
+            verb=tr("Clear all"),
             on_yes=lambda: self.presenter.forget_all(),
         )
 
@@ -371,7 +427,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         """All keys."""
         from ui.widgets.help_sheet import show_help
 
-        self.sheet = show_help(self, self._disclaimer)
+        self.sheet = show_help(self, tr(self._disclaimer))
 
     def show_voice(self) -> None:
         """The voice's settings."""
@@ -409,11 +465,45 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._preferences.change(scaling=scaling)
         self.top.show_scaling(scaling)
         ctk.set_widget_scaling(scaling)
+        self._share_width()
+
+    @property
+    def scaling(self) -> float:
+        """The person's, else what the screen suggests."""
+        return self._preferences.remembered.scaling or self._suggested_scaling
+
+    def _share_width(self) -> None:
+        """Panels become narrower where the image would have too little room between them."""
+        room = self.winfo_width() / self.scaling
+        self.top.fit_into(room)
+        lacking = Size.SIDEBAR + Size.IMAGE + Size.DETAILS - room
+        can_give = Size.SIDEBAR - Size.NARROW_SIDEBAR + Size.DETAILS - Size.NARROW_DETAILS
+        share = min(max(lacking / can_give, 0.0), 1.0)
+        widths = (
+            round(Size.SIDEBAR - share * (Size.SIDEBAR - Size.NARROW_SIDEBAR)),
+            round(Size.DETAILS - share * (Size.DETAILS - Size.NARROW_DETAILS)),
+        )
+        if widths != self._side_widths:
+            self._side_widths = widths
+            self.sidebar.configure(width=widths[0])
+            self._right.configure(width=widths[1])
+
+    def set_language(self, language: Language) -> None:
+        """Another language for the whole window, at once: its panels are made anew with the other words."""
+        if language == current():
+            return
+        self._preferences.change(language=language)
+        use(language)
+        for panel in (self.top, self.sidebar, self.viewer, self._right, self.status):
+            panel.destroy()
+        self._build()
+        self.top.show_theme(self._preferences.remembered.theme)
+        self.top.show_scaling(self.scaling)
+        self.presenter.show_all()
 
     def step_scaling(self, by: int) -> None:
         """The next larger or smaller step."""
-        now = self._preferences.remembered.scaling
-        nearest = min(range(len(SCALINGS)), key=lambda index: abs(SCALINGS[index] - now))
+        nearest = min(range(len(SCALINGS)), key=lambda index: abs(SCALINGS[index] - self.scaling))
         self.set_scaling(SCALINGS[min(max(nearest + by, 0), len(SCALINGS) - 1)])
 
     def _set_scaling(self, new_widget_scaling: float, new_window_scaling: float) -> None:
@@ -445,6 +535,8 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         wide, high = self.winfo_screenwidth(), self.winfo_screenheight()
         size, _, place = geometry.partition("+")
         width, height = (int(part) for part in size.split("x")[:2])
+        if geometry == DEFAULT_GEOMETRY:
+            width, height = round(width * self.scaling), round(height * self.scaling)
         width, height = min(max(width, SMALLEST[0]), wide), min(max(height, SMALLEST[1]), high)
         tkinter.Tk.minsize(self, min(SMALLEST[0], wide), min(SMALLEST[1], high))
         if place:
@@ -458,5 +550,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         """Remember the window's place, and end."""
         with contextlib.suppress(tkinter.TclError):
             self._preferences.change(geometry=tkinter.Tk.geometry(self))
+        if self._chooser is not None:
+            self._chooser.close()
         self._closed()
         self.quit()

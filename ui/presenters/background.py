@@ -31,7 +31,9 @@ class Background(Protocol):
 class Threads:
     """One daemon thread a key, so that a slow decode neither blocks the window nor its closing."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_ended: Callable[[], None] = lambda: None) -> None:
+        """``on_ended`` is called in a background thread when ``deliver`` has something to do."""
+        self._on_ended = on_ended
         self._ended: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waiting: OrderedDict[str, Callable[[], None]] = OrderedDict()
         self._running: set[str] = set()
@@ -50,6 +52,7 @@ class Threads:
                 self._ended.put(lambda: failed(error))
             else:
                 self._ended.put(lambda: done(value))
+            self._on_ended()
 
         with self._lock:
             self._waiting[key] = task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,8 +9,9 @@ from enum import StrEnum
 from domain.messages.imaging import ItemAnswer
 from domain.messages.jobs import HistoryEntry
 from domain.values import ImageResult, ItemFailure, VerdictWord
-from domain.words.verdicts import percent
-from ui.theme import VERDICT_SHORT
+from domain.words import tr
+from domain.words.verdicts import percent, verdict_word
+from ui.client.remarks import remark_on
 
 
 class EntryState(StrEnum):
@@ -20,6 +20,8 @@ class EntryState(StrEnum):
     WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    """A person wished so; it can be taken up again."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def entry_of_history(entry: HistoryEntry, heat_map: bytes | None) -> WorklistEnt
 def answered(entry: WorklistEntry, answer: ItemAnswer, heat_map: bytes | None, at: str | None) -> WorklistEntry:
     """``entry`` with its answer."""
     state = EntryState.DONE if answer.result else EntryState.FAILED
+    if answer.failure is not None and answer.failure.code == "cancelled":
+        state = EntryState.CANCELLED
     return WorklistEntry(
         key=entry.key,
         name=entry.name,
@@ -98,17 +102,13 @@ def answered(entry: WorklistEntry, answer: ItemAnswer, heat_map: bytes | None, a
     )
 
 
-def by_suspicion(entries: Iterable[WorklistEntry]) -> list[WorklistEntry]:
-    """Most suspicious first; then what was not assessed, what failed, and what still waits (in the order opened)."""
-
-    def rank(entry: WorklistEntry) -> tuple[int, float]:
-        if entry.probability is not None:
-            return 0, -entry.probability
-        if entry.state is EntryState.DONE:
-            return 1, 0.0
-        return (2, 0.0) if entry.state is EntryState.FAILED else (3, 0.0)
-
-    return sorted(entries, key=rank)
+def suspicion_rank(entry: WorklistEntry) -> tuple[int, float]:
+    """Sorts the most suspicious first; then what was not assessed, what failed, and what still waits."""
+    if entry.probability is not None:
+        return 0, -entry.probability
+    if entry.state is EntryState.DONE:
+        return 1, 0.0
+    return (2, 0.0) if entry.state is EntryState.FAILED else (3, 0.0)
 
 
 def row_of(entry: WorklistEntry, now: datetime) -> Row:
@@ -136,15 +136,19 @@ def when(answered_at: str | None, now: datetime) -> str:
     if days <= 0:
         return f"{moment:%H:%M}"
     if days == 1:
-        return f"Yesterday {moment:%H:%M}"
-    return f"{moment.day} {moment:%b}" if moment.year == now.year else f"{moment.day} {moment:%b %Y}"
+        return tr("Yesterday {moment:%H:%M}", moment=moment)
+    if moment.year == now.year:
+        return tr("{moment.day} {moment:%b}", moment=moment)
+    return tr("{moment.day} {moment:%b %Y}", moment=moment)
 
 
 def _detail(entry: WorklistEntry, now: datetime) -> str:
     if entry.state is EntryState.WAITING:
-        return "Waiting for its verdict…"
+        return tr("Waiting for its verdict…")
     if entry.failure is not None:
-        return "Cancelled" if entry.failure.code == "cancelled" else "Could not be classified"
+        cancelled = entry.state is EntryState.CANCELLED
+        return tr("Cancelled") if cancelled else tr("Could not be classified")
     assert entry.word is not None
-    time = when(entry.answered_at, now)
-    return " · ".join(part for part in (VERDICT_SHORT[entry.word], time) if part)
+    remark = remark_on(entry.path)
+    beside = tr(remark.short) if remark else when(entry.answered_at, now)
+    return " · ".join(part for part in (verdict_word(entry.word), beside) if part)

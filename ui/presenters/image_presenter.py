@@ -16,13 +16,14 @@ from domain.messages.imaging import ExplainImage, ImageExplained, ImageItem
 from domain.messages.jobs import JobCancelled, JobFailed, RequestRejected
 from domain.ports import BrokerClient
 from domain.values import HeatMapGrid, Region, Scale, ScaleSource, VerdictWord
+from domain.verdict import read_score
+from domain.words import tr, tr_message
 from ui.client.intake import read_image_bytes
 from ui.presenters.background import Background
 from ui.presenters.entries import WorklistEntry
-from ui.presenters.outgoing import send
 from ui.presenters.preferences import Preferences
 
-#: Pictures kept for stepping to and fro; large ones are not kept.
+#: Pictures kept for stepping to and fro, and their pixels altogether (four bytes each with the halvings).
 KEPT = 6
 KEPT_PIXELS = 24_000_000
 
@@ -175,7 +176,7 @@ class ImagePresenter:
             return
         if same_picture:
             self._check_same_bytes()
-            self._refresh()
+            self._refresh_and_explain()
             return
         self._load(entry)
 
@@ -183,7 +184,7 @@ class ImagePresenter:
         self._loaded = None
         path = entry.path
         if path is None:
-            self._view.show_problem(entry.name, "Where this image lies is not known to this window.")
+            self._view.show_problem(entry.name, tr("Where this image lies is not known to this window."))
             self._refresh()
             return
         kept = self._cache.get(path)
@@ -204,6 +205,17 @@ class ImagePresenter:
             lambda error: self._no_picture(path, error),
         )
 
+    def show_again(self) -> None:
+        """Show the same in a panel that was made anew."""
+        if self._entry is None:
+            self._view.show_empty()
+        elif self._loaded is not None:
+            self._view.show_picture(self._loaded.picture, self._entry.name)
+        else:
+            self._load(self._entry)
+            return
+        self._refresh()
+
     def reload(self) -> None:
         """The file may have changed: read it again."""
         if self._entry is not None and self._entry.path is not None:
@@ -211,24 +223,28 @@ class ImagePresenter:
             self._load(self._entry)
 
     def _picture_ready(self, path: str, loaded: Loaded) -> None:
-        if loaded.picture.width * loaded.picture.height <= KEPT_PIXELS:
+        if _pixels(loaded.picture) <= KEPT_PIXELS:
             self._cache[path] = loaded
-            while len(self._cache) > KEPT:
+            while len(self._cache) > KEPT or sum(_pixels(kept.picture) for kept in self._cache.values()) > KEPT_PIXELS:
                 self._cache.popitem(last=False)
         if self._entry is None or self._entry.path != path:
             return
         self._loaded = loaded
         self._check_same_bytes()
         self._view.show_picture(loaded.picture, self._entry.name)
-        self._refresh()
+        self._refresh_and_explain()
 
     def _no_picture(self, path: str, error: Exception) -> None:
         if self._entry is None or self._entry.path != path:
             return
-        message = error.message if isinstance(error, HistovoxError) else f"It could not be decoded ({error})."
+        message = (
+            tr_message(error.message)
+            if isinstance(error, HistovoxError)
+            else tr("It could not be decoded ({error}).", error=error)
+        )
         if self._entry.failure is not None:
-            message = "The card on the right says why."
-        self._view.show_problem("No picture to show", message)
+            message = tr("The card on the right says why.")
+        self._view.show_problem(tr("No picture to show"), message)
         self._refresh()
 
     def _check_same_bytes(self) -> None:
@@ -239,7 +255,7 @@ class ImagePresenter:
             if not before:
                 self._view.notify(
                     "warning",
-                    "The file has changed since it was classified; its overlays are not shown. Open it again.",
+                    tr("The file has changed since it was classified; its overlays are not shown. Open it again."),
                 )
 
     # --- overlays ---------------------------------------------------------------------------------------------------
@@ -257,9 +273,7 @@ class ImagePresenter:
     def toggle_attention(self) -> None:
         """Grad-CAM on or off; asked of the classifier when it is not known yet."""
         self.attention_on = not self.attention_on
-        self._refresh()
-        if self.attention_on:
-            self._ask_attention()
+        self._refresh_and_explain()
 
     def set_opacity(self, opacity: float) -> None:
         """Of all overlays, 0 … 1."""
@@ -274,9 +288,7 @@ class ImagePresenter:
             self._region = None
         else:
             self._view.zoom_to(regions[rank - 1].region)
-        self._refresh()
-        if self.attention_on:
-            self._ask_attention()
+        self._refresh_and_explain()
 
     # --- explanations -----------------------------------------------------------------------------------------------
 
@@ -291,7 +303,7 @@ class ImagePresenter:
             self._explanations[asked] = Overlay("attention", body.grid, cells)
         elif isinstance(body, JobFailed | RequestRejected):
             self.attention_on = False
-            self._view.notify("failure" if body.fault == "ours" else "warning", body.message)
+            self._view.notify("failure" if body.fault == "ours" else "warning", tr_message(body.message))
         elif not isinstance(body, JobCancelled):
             return True
         self._asked.pop(header.jobid or "", None)
@@ -328,16 +340,12 @@ class ImagePresenter:
             scale=result.scale if result.scale.source is ScaleSource.USER else None,
         )
         request = ExplainImage(item=item, model=result.model.name, region=region)
-        if send(self._client, request, (data,), job_id=job_id) is None:
-            self._asked.pop(job_id, None)
-            self.attention_on = False
-            self._view.notify("warning", "The classifier cannot be asked now; try again when it is back.")
-            self._refresh()
+        self._client.send(request, (data,), job_id=job_id)
 
     def _explain_unread(self, job_id: str, error: Exception) -> None:
         self._asked.pop(job_id, None)
         self.attention_on = False
-        self._view.notify("warning", error.message if isinstance(error, HistovoxError) else str(error))
+        self._view.notify("warning", tr_message(error.message) if isinstance(error, HistovoxError) else str(error))
         self._refresh()
 
     # --- inside -----------------------------------------------------------------------------------------------------
@@ -357,6 +365,12 @@ class ImagePresenter:
         return (
             usable and not self._changed_on_disk and entry is not None and entry.word is not VerdictWord.OUT_OF_DOMAIN
         )
+
+    def _refresh_and_explain(self) -> None:
+        """Grad-CAM stays on from image to image, so every image that is shown is asked about while it is."""
+        self._refresh()
+        if self.attention_on:
+            self._ask_attention()
 
     def _refresh(self) -> None:
         entry, remembered = self._entry, self._preferences.remembered
@@ -395,21 +409,11 @@ class ImagePresenter:
             return ()
         if result.verdict.word is VerdictWord.OUT_OF_DOMAIN:
             return ()
-        low, _ = result.verdict.band
-        shown = [
-            (rank, score)
+        read = [
+            MarkedRegion(rank, score.region, read_score(score.probability, result.verdict), rank == self._region)
             for rank, score in enumerate(result.regions, 1)
-            if score.probability > low or score.probability >= result.verdict.threshold or rank == self._region
         ]
-        return tuple(
-            MarkedRegion(
-                rank,
-                score.region,
-                VerdictWord.TUMOUR if score.probability >= result.verdict.band[1] else VerdictWord.UNCERTAIN,
-                rank == self._region,
-            )
-            for rank, score in shown
-        )
+        return tuple(marked for marked in read if marked.selected or marked.word is not VerdictWord.NO_TUMOUR)
 
     def _um_per_px(self) -> float | None:
         if self._entry is None or self._loaded is None:
@@ -418,3 +422,7 @@ class ImagePresenter:
         if scale is None and self._entry.path:
             scale = self._preferences.scale_for(Path(self._entry.path)) or self._loaded.picture.scale
         return None if scale is None or scale.source is ScaleSource.ASSUMED else scale.um_per_px
+
+
+def _pixels(picture: Picture) -> int:
+    return picture.width * picture.height

@@ -1,4 +1,4 @@
-"""The desk: what a person does with the window, and what each message changes on it."""
+"""What a person does with the window, and what each message changes on it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from domain.messages.envelope import Envelope
-from domain.messages.imaging import ImagesClassified
+from domain.messages.imaging import ImagesClassified, ItemAnswer
 from domain.messages.jobs import (
-    CancelJob,
     JobAccepted,
     JobCancelled,
     JobFailed,
@@ -25,12 +24,15 @@ from domain.messages.jobs import (
 from domain.messages.workers import WorkerLost
 from domain.ports import BrokerClient
 from domain.values import Scale, VerdictWord
+from domain.words import tr, tr_message
+from domain.words.phrases import say_answer
 from ui.client.intake import Gathered, gather
+from ui.client.open_images import AbandonedImages, OpenImages
+from ui.client.remarks import remark_on
 from ui.presenters.background import Background
 from ui.presenters.entries import EntryState, WorklistEntry
 from ui.presenters.history_presenter import HistoryPresenter, HistoryView
 from ui.presenters.image_presenter import ImagePresenter, ImageView, Picture
-from ui.presenters.outgoing import send
 from ui.presenters.preferences import Preferences
 from ui.presenters.speech_presenter import SpeechPresenter, SpeechView
 from ui.presenters.verdict_card import CardDisplay, ScaleChoice, card_of
@@ -82,16 +84,27 @@ class MainPresenter:
         now: Callable[[], datetime] = local_now,
         clock: Callable[[], float] = time.monotonic,
         source: SourceFactory = read_ahead,
+        open_images: OpenImages | None = None,
     ) -> None:
+        """``open_images``: where to keep what is open, for the case that the window is killed."""
+        self._open_images = open_images
         self._client = client
         self._background = background
         self._view = view
         self.preferences = preferences
-        self.worklist = Worklist(client, view, now=now, on_answer=self._on_answer, source=source, clock=clock)
+        self.worklist = Worklist(
+            client,
+            view,
+            now=now,
+            on_answer=self._on_answer,
+            on_summary=lambda tally: self.speech.summarise(tally),
+            source=source,
+            clock=clock,
+        )
         self.history = HistoryPresenter(client, view, now=now, clock=clock)
         self.image = ImagePresenter(client, background, view, preferences, decode=decode)
         self.speech = SpeechPresenter(client, view)
-        self.workers = WorkersPresenter(client, view, on_return=self._broker_returned, clock=clock)
+        self.workers = WorkersPresenter(client, view, on_connection=self._connected)
         self.tab: Tab = "open"
         self._selected: WorklistEntry | None = None
         self._follow: str | None = None
@@ -99,47 +112,79 @@ class MainPresenter:
     # --- opening ----------------------------------------------------------------------------------------------------
 
     def start(self, paths: Sequence[Path] = ()) -> None:
-        """Show the empty desk, or what the command line names."""
+        """Show the empty window, or what the command line names."""
         self._view.show_recent(self.preferences.remembered.recent)
         self.image.show(None)
         self._view.show_card(None)
-        if paths:
-            self.open(paths)
+        if self._open_images is not None:
+            self._restore(self._open_images.take_abandoned())
+        self._open(paths)
+
+    def _restore(self, abandoned: AbandonedImages) -> None:
+        """A killed window comes back with what it had open; answers come from the journal where it has them."""
+        if abandoned.given_up:
+            self._view.notify("warning", tr("The window ended more than once with the same images; they stay closed."))
+        if abandoned.paths:
+            more = " " + tr("{count:,} more are not.", count=abandoned.left_out) if abandoned.left_out else ""
+            self._view.notify(
+                "info", tr("The window had ended without being closed; its images are open again.") + more
+            )
+            self._gather(abandoned.paths)
+            if self._open_images is not None:
+                self._open_images.keep([str(path) for path in abandoned.paths])
 
     def open(self, paths: Iterable[Path]) -> None:
-        """Files and folders, from a dialog, a drop, the command line or the recent ones."""
-        chosen = list(paths)
+        """Files and folders that the person chose: in a dialog, by a drop, among the recent ones."""
+        if self._open_images is not None:
+            self._open_images.person_acted()
+        self._open(list(paths))
+
+    def _open(self, chosen: Sequence[Path]) -> None:
         if not chosen:
             return
-        self.preferences.note_opened(chosen)
+        own = [path for path in chosen if remark_on(str(path)) is None]
+        if own:
+            self.preferences.note_opened(own)
         self._view.show_recent(self.preferences.remembered.recent)
-        self._background.run(
-            f"gather-{time.monotonic_ns()}", lambda: gather(chosen), self._gathered, self._not_gathered
-        )
+        self._gather(chosen)
+
+    def _gather(self, paths: Sequence[Path]) -> None:
+        self._background.run(f"gather-{time.monotonic_ns()}", lambda: gather(paths), self._gathered, self._not_gathered)
+
+    def _keep_open(self) -> None:
+        if self._open_images is not None:
+            self._open_images.keep(self.worklist.paths())
 
     def _gathered(self, gathered: Gathered) -> None:
         keys = self.worklist.start(gathered, self.preferences.scale_for)
+        self._keep_open()
         self._show_tab("open")
         if keys:
             self._follow = keys[0]
             self.select(keys[0])
         if gathered.failures:
             first = gathered.failures[0]
-            more = f" (and {len(gathered.failures) - 1} more, listed)" if len(gathered.failures) > 1 else ""
-            self._view.notify("warning", first.message + more)
+            more = (
+                tr(" (and {count} more, listed)", count=len(gathered.failures) - 1)
+                if len(gathered.failures) > 1
+                else ""
+            )
+            self._view.notify("warning", tr_message(first.message) + more)
 
     def _not_gathered(self, error: Exception) -> None:
         log.error("paths could not be looked through", exc_info=error)
-        self._view.notify("failure", f"The files could not be looked through ({error}). It is our fault.")
+        self._view.notify(
+            "failure", tr("The files could not be looked through ({error}). It is our fault.", error=error)
+        )
 
     def retry(self) -> None:
         """Classify the selected image again."""
         entry = self._selected
         if entry is None or not entry.path:
-            self._view.notify("warning", "Where this image lies is not known, so it cannot be read again.")
+            self._view.notify("warning", tr("Where this image lies is not known, so it cannot be read again."))
             return
         self.image.reload()
-        self._reclassify(entry)
+        self._reclassify(entry, fresh=True)
 
     def cancel(self) -> None:
         """Stop the images under way."""
@@ -147,6 +192,12 @@ class MainPresenter:
             self.worklist.cancel()
             self.worklist.show()
             self._refresh_selected()
+
+    def resume(self) -> None:
+        """Take up again what was cancelled."""
+        self.worklist.resume(self.preferences.scale_for)
+        self.worklist.show()
+        self._refresh_selected()
 
     # --- selecting --------------------------------------------------------------------------------------------------
 
@@ -183,12 +234,22 @@ class MainPresenter:
         at = keys.index(current) + by if current in keys else 0
         self.select(keys[min(max(at, 0), len(keys) - 1)])
 
+    def repeat(self) -> None:
+        """Say the result of the image in front; without one, the last sentence again."""
+        entry = self._selected
+        if entry is None or (entry.result is None and entry.failure is None):
+            self.speech.repeat()
+            return
+        answer = ItemAnswer(result=entry.result, failure=entry.failure)
+        self.speech.say(say_answer(answer, self.speech.display.language))
+
     # --- lists ------------------------------------------------------------------------------------------------------
 
     def forget(self, key: str) -> None:
         """Take an entry off the list in front: off the worklist, or out of the journal (confirmed by the view)."""
         if self.tab == "open":
             self.worklist.remove(key)
+            self._keep_open()
             self.worklist.show()
         else:
             self.history.forget(key)
@@ -199,6 +260,7 @@ class MainPresenter:
         """Clear the list in front. For the journal the view has asked for confirmation."""
         if self.tab == "open":
             self.worklist.clear()
+            self._keep_open()
             self.worklist.show()
         else:
             self.history.forget_everything()
@@ -230,11 +292,11 @@ class MainPresenter:
         if entry is None or not entry.path:
             return
         self.preferences.remember_scale(Path(entry.path).parent, um_per_px)
-        self._reclassify(entry)
+        self._reclassify(entry, fresh=False)
 
-    def _reclassify(self, entry: WorklistEntry) -> None:
+    def _reclassify(self, entry: WorklistEntry, *, fresh: bool) -> None:
         self._show_tab("open")
-        key = self.worklist.again(entry, self.preferences.scale_for)
+        key = self.worklist.again(entry, self.preferences.scale_for, fresh=fresh)
         if key is not None:
             self._follow = key
             self.select(key)
@@ -243,7 +305,8 @@ class MainPresenter:
 
     def handle(self, envelope: Envelope) -> None:
         """Pass a message to whom it concerns."""
-        self.workers.handle(envelope)
+        if self.workers.handle(envelope) and self.workers.status.speech_engine and not self.speech.display.present:
+            self.speech.ask()
         for presenter in (self.speech.handle, self.history.handle, self.image.handle):
             if presenter(envelope):
                 return
@@ -255,19 +318,34 @@ class MainPresenter:
         ):
             self._about_a_job(envelope)
         elif isinstance(body, JobRequeued):
-            self._view.notify("info", f"A classifier was lost; the image goes to another one ({body.reason}).")
+            self._view.notify(
+                "info",
+                tr("A classifier was lost; the image goes to another one ({reason}).", reason=tr_message(body.reason)),
+            )
         elif isinstance(body, WorkerLost):
-            self._view.notify("warning", body.message)
+            self._view.notify("warning", tr_message(body.message))
 
     def tick(self) -> None:
         """Called every turn of the pump."""
         self.workers.tick()
         self.worklist.tick()
-        self.history.tick()
+        if self.tab == "history":
+            self.history.tick()
         if self._selected is not None and self._selected.state is EntryState.WAITING and self.worklist.busy:
             progress = self.worklist.progress_of_selected()
             if progress:
                 self._view.show_card(card_of(self._selected, progress))
+
+    def show_all(self) -> None:
+        """Show everything once more, in a window that was made anew."""
+        self._view.show_recent(self.preferences.remembered.recent)
+        self._view.show_tab(self.tab)
+        self.worklist.show_again()
+        self.history.show()
+        self.workers.show_again()
+        self.speech.show_again()
+        self.image.show_again()
+        self._view.show_card(card_of(self._selected))
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -275,10 +353,18 @@ class MainPresenter:
         mine = self.worklist.handle(envelope)
         body = envelope.body
         if isinstance(body, ImagesClassified | JobFailed | JobCancelled):
-            self.worklist.orphan_ended(envelope.header.jobid)
+            mine = self.worklist.orphan_ended(envelope.header.jobid) or mine
             self.history.soon()
+        if mine:
+            self.speech.note_own(envelope.header.correlationid)
         if isinstance(body, RequestRejected) and not mine:
-            self._view.notify("failure" if body.fault == "ours" else "warning", body.message)
+            self._refused(body)
+
+    def _refused(self, body: RequestRejected) -> None:
+        if body.code == "speech_unavailable" and self.workers.status.is_coming("speech"):
+            self._view.notify("info", tr("The voice is still starting."))
+        else:
+            self._view.notify("failure" if body.fault == "ours" else "warning", tr_message(body.message))
 
     def _on_answer(self, entry: WorklistEntry) -> None:
         selected = self._selected
@@ -299,18 +385,11 @@ class MainPresenter:
         self.tab = tab
         self._view.show_tab(tab)
 
-    def _broker_returned(self) -> None:
-        """Found, or back after an absence: whatever was open is sent again, whatever is remembered is asked for."""
-        resent = self.worklist.resend()
-        if resent:
-            log.info("the broker is there: %d open jobs were sent again", resent)
-        self.history.broker_returned()
+    def _connected(self) -> None:
+        """A new connection to the broker: events may have been missed. The client itself asks for what is open."""
+        self.history.refresh()
         self.speech.ask()
-        send(self._client, QueryOpenJobs())
-
-    def cancel_job(self, job_id: str) -> None:
-        """Cancel a job that runs since before this window was opened."""
-        send(self._client, CancelJob(), job_id=job_id)
+        self._client.send(QueryOpenJobs())
 
 
 __all__ = ["MainPresenter", "MainView", "Notice", "Scale", "Tab", "local_now"]

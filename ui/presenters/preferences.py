@@ -10,13 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.files import write_atomically
 from domain.values import Scale, ScaleSource
-from ui.theme import SCALINGS, ThemeName
+from domain.words import Language
+from ui.theme import ThemeName
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "desktop.json"
 RECENT_LIMIT = 12
 FOLDER_LIMIT = 500
+#: At scale 1; larger where everything is.
+DEFAULT_GEOMETRY = "1320x860"
 
 
 class Remembered(BaseModel):
@@ -25,8 +28,11 @@ class Remembered(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     theme: ThemeName = "system"
-    scaling: float = Field(default=1.0, ge=1.0, le=2.0)
-    geometry: str = Field(default="1320x860", pattern=r"^\d{3,5}x\d{3,5}([+-]-?\d+[+-]-?\d+)?$")
+    language: Language | None = None
+    """Chosen in the window; None: as set for all of Histovox, else the locale's."""
+    scaling: float | None = Field(default=None, ge=1.0, le=2.0)
+    """None: as the screen suggests."""
+    geometry: str = Field(default=DEFAULT_GEOMETRY, pattern=r"^\d{3,5}x\d{3,5}([+-]-?\d+[+-]-?\d+)?$")
     recent: list[str] = []
     um_per_px: dict[str, float] = {}
     """The scale that the person stated, by folder."""
@@ -47,11 +53,6 @@ class Preferences:
         """Set some fields and write them down."""
         self.remembered = self.remembered.model_copy(update=values)
         self._write()
-
-    @property
-    def next_scaling(self) -> float:
-        """The scaling after the present one, round again."""
-        return next((step for step in SCALINGS if step > self.remembered.scaling), SCALINGS[0])
 
     def note_opened(self, paths: list[Path]) -> None:
         """Put paths at the head of the recent ones."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from domain.values import ImageResult, ItemFailure, Note, Region, Scale, ScaleSource, Verdict, VerdictWord
-from domain.words.verdicts import percent
+from domain.verdict import read_score
+from domain.words import mark, tr, tr_message, trn
+from domain.words.verdicts import percent, verdict_word
+from ui.client.remarks import remark_on
 from ui.presenters.entries import EntryState, WorklistEntry
 from ui.presenters.workers_presenter import short_device
-from ui.theme import VERDICT_WORDS
 
 MOST_REGIONS = 5
 
@@ -59,6 +61,8 @@ class VerdictDisplay:
     validation: str = ""
     computed: str = ""
     """Where, how long, how many patches."""
+    remark: str = ""
+    """What is known of a sample image, as "Labelled: tumour"; empty for all others."""
 
 
 @dataclass(frozen=True)
@@ -85,30 +89,37 @@ class WaitingDisplay:
 CardDisplay = VerdictDisplay | FailureDisplay | WaitingDisplay | None
 
 _EXPLANATIONS = {
-    VerdictWord.TUMOUR: "The most suspicious region is above the threshold.",
-    VerdictWord.UNCERTAIN: "Too close to call: please have it looked at.",
-    VerdictWord.NO_TUMOUR: "No region reaches the threshold.",
-    VerdictWord.OUT_OF_DOMAIN: "This does not look like the stained tissue that the model knows. "
-    "A probability would mislead, so there is none.",
+    VerdictWord.TUMOUR: mark("The most suspicious region is above the threshold."),
+    VerdictWord.UNCERTAIN: mark("Too close to call: please have it looked at."),
+    VerdictWord.NO_TUMOUR: mark("No region reaches the threshold."),
+    VerdictWord.OUT_OF_DOMAIN: mark(
+        "This does not look like the stained tissue that the model knows. "
+        "A probability would mislead, so there is none."
+    ),
+}
+
+_EXPLANATIONS_OF_A_PATCH = _EXPLANATIONS | {
+    VerdictWord.TUMOUR: mark("This patch is above the threshold."),
+    VerdictWord.NO_TUMOUR: mark("This patch is below the threshold."),
 }
 
 _SOURCES = {
-    ScaleSource.USER: "stated by you",
-    ScaleSource.FILE: "from the file",
-    ScaleSource.ASSUMED: "assumed",
+    ScaleSource.USER: mark("stated by you"),
+    ScaleSource.FILE: mark("from the file"),
+    ScaleSource.ASSUMED: mark("assumed"),
 }
 
 _TITLES = {
-    "not_an_image": "This is not an image",
-    "empty_file": "The file is empty",
-    "truncated_image": "The image is incomplete",
-    "image_too_large": "The image is too large",
-    "image_too_small": "The image is too small",
-    "file_unreadable": "The file cannot be read",
-    "no_images_found": "No images in this folder",
-    "unknown_model": "This model is not available",
-    "cancelled": "Cancelled",
-    "busy": "Too much is waiting already",
+    "not_an_image": mark("This is not an image"),
+    "empty_file": mark("The file is empty"),
+    "truncated_image": mark("The image is incomplete"),
+    "image_too_large": mark("The image is too large"),
+    "image_too_small": mark("The image is too small"),
+    "file_unreadable": mark("The file cannot be read"),
+    "no_images_found": mark("No images in this folder"),
+    "unknown_model": mark("This model is not available"),
+    "cancelled": mark("Cancelled"),
+    "busy": mark("Too much is waiting already"),
 }
 
 #: Notes that the card says elsewhere.
@@ -123,33 +134,36 @@ def card_of(entry: WorklistEntry | None, progress: float | None = None) -> CardD
     if entry.failure is not None:
         return failure_display(entry.failure)
     if entry.state is EntryState.WAITING or entry.result is None:
-        return WaitingDisplay(entry.name, "Waiting for the classifier…", progress)
+        return WaitingDisplay(entry.name, tr("Waiting for the classifier…"), progress)
     return verdict_display(entry.result, from_journal=entry.from_journal)
 
 
 def verdict_display(result: ImageResult, *, from_journal: bool = False) -> VerdictDisplay:
     """A result in words."""
     verdict = result.verdict
+    explanations = _EXPLANATIONS if result.patches > 1 else _EXPLANATIONS_OF_A_PATCH
+    remark = remark_on(result.path)
     return VerdictDisplay(
         name=result.name,
         size=size_text(result),
         word=verdict.word,
-        headline=VERDICT_WORDS[verdict.word],
-        explanation=_EXPLANATIONS[verdict.word],
+        headline=verdict_word(verdict.word),
+        explanation=tr(explanations[verdict.word]),
         probability=verdict.probability,
         probability_text=percent(verdict.probability) if verdict.probability is not None else "",
         calibration=_calibration(verdict),
         calibrated=verdict.calibrated,
         threshold=verdict.threshold,
         band=verdict.band,
-        scale_text=f"{result.scale.um_per_px:.3g} µm per pixel",
-        scale_source=_SOURCES[result.scale.source],
+        scale_text=tr("{um_per_px:.3g} µm per pixel", um_per_px=result.scale.um_per_px),
+        scale_source=tr(_SOURCES[result.scale.source]),
         scale_assumed=result.scale.source is ScaleSource.ASSUMED,
         regions=_regions(result),
         notes=_notes(result.notes),
         model=result.model.title,
         validation=result.model.validation,
         computed=_computed(result, from_journal),
+        remark=tr(remark.text) if remark else "",
     )
 
 
@@ -157,15 +171,15 @@ def failure_display(failure: ItemFailure) -> FailureDisplay:
     """A failure in words: what happened, whose fault, what to do."""
     ours = failure.fault == "ours"
     if failure.code == "cancelled":
-        fault = "You cancelled it. Nothing was lost."
+        fault = tr("You cancelled it. Nothing was lost; it can be taken up again.")
     elif ours:
-        fault = "This is Histovox's fault, not the image's. Please try again."
+        fault = tr("This is Histovox's fault, not the image's. Please try again.")
     else:
-        fault = "The trouble is with the input; the same file will fail again."
+        fault = tr("The trouble is with the file. Once it has been put right, try again.")
     return FailureDisplay(
         name=failure.name,
-        title=_TITLES.get(failure.code, "Histovox could not finish" if ours else "This cannot be classified"),
-        message=failure.message,
+        title=tr(_TITLES.get(failure.code, "Histovox could not finish" if ours else "This cannot be classified")),
+        message=tr_message(failure.message),
         fault=fault,
         can_retry=True,
         code=failure.code,
@@ -191,7 +205,7 @@ def extent_text(width_px: int, height_px: int, scale: Scale) -> str:
 def _calibration(verdict: Verdict) -> str:
     if verdict.probability is None:
         return ""
-    return "calibrated" if verdict.calibrated else "uncalibrated"
+    return tr("calibrated") if verdict.calibrated else tr("uncalibrated")
 
 
 def _regions(result: ImageResult) -> tuple[RegionLine, ...]:
@@ -203,39 +217,32 @@ def _regions(result: ImageResult) -> tuple[RegionLine, ...]:
             region=score.region,
             probability=score.probability,
             text=percent(score.probability),
-            word=_word_of(score.probability, result.verdict),
+            word=read_score(score.probability, result.verdict),
         )
         for rank, score in enumerate(result.regions[:MOST_REGIONS], 1)
     )
 
 
-def _word_of(probability: float, verdict: Verdict) -> VerdictWord:
-    low, high = verdict.band
-    if low < probability < high:
-        return VerdictWord.UNCERTAIN
-    return VerdictWord.TUMOUR if probability >= verdict.threshold else VerdictWord.NO_TUMOUR
-
-
 def _notes(notes: tuple[Note, ...]) -> tuple[NoteLine, ...]:
     return tuple(
-        NoteLine("warning" if note.code in _WARNINGS else "info", note.message)
+        NoteLine("warning" if note.code in _WARNINGS else "info", tr_message(note.message))
         for note in notes
         if note.code not in _SAID_ELSEWHERE
     )
 
 
 def _computed(result: ImageResult, from_journal: bool) -> str:
-    patches = f"{result.patches:,} patch{'es' if result.patches != 1 else ''}"
+    patches = trn("{count:,} patch", "{count:,} patches", result.patches)
     if from_journal:
-        return f"{patches} · remembered from an equal image"
+        return tr("{patches} · remembered from an equal image", patches=patches)
     return f"{patches} · {short_device(result.device)} · {seconds_text(result.seconds)}"
 
 
 def seconds_text(seconds: float) -> str:
     """A duration for people."""
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+        return tr("{milliseconds:.0f} ms", milliseconds=seconds * 1000)
+    return tr("{seconds:.1f} s", seconds=seconds) if seconds < 60 else tr("{minutes:.0f} min", minutes=seconds / 60)
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,15 @@ class Button(Surface):
         edge = 1.0
         if self.focused:
             border, edge = self.colour(Ink.ACCENT), max(2.0, 1.5 * self.scale)
-        self.picture(rounded(width, height, self.px(Radius.CONTROL), fill, self.ground, border, edge), 0, 0)
+        radius = self.px(Radius.CONTROL)
+        if self.focused and self._kind == "primary":
+            # A ring of the fill's own colour would not be seen: the ground shows between the two.
+            self.picture(rounded(width, height, radius, self.ground, self.ground, border, edge), 0, 0)
+            inset = round(edge) + max(self.px(1.5), 1)
+            inner = (width - 2 * inset, height - 2 * inset)
+            self.picture(rounded(*inner, max(radius - inset, 1), fill, self.ground), inset, inset)
+        else:
+            self.picture(rounded(width, height, radius, fill, self.ground, border, edge), 0, 0)
         size = self.px(Size.ICON)
         gap = self.px(Space.SMALL)
         text_width = self.measure(self._style, self._text) if self._text else 0

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from domain.values import VerdictWord
+from domain.words import tr
+from domain.words.verdicts import whole_percent
 from ui.presenters.verdict_card import (
     CardDisplay,
     FailureDisplay,
@@ -42,10 +44,15 @@ class Details(ScrollSurface):
         self._on_region = on_region
         super().__init__(master, ground=Ink.PANEL)
         self.scale_button = Button(
-            self.canvas, text="Set scale…", command=on_set_scale, style=Type.SMALL_STRONG, height=26, ground=Ink.PANEL,
-            tooltip="State micrometres per pixel or the objective, for this folder",
-        )  # fmt: skip
-        self.retry_button = Button(self.canvas, text="Try again", icon="repeat", command=on_retry, ground=Ink.PANEL)
+            self.canvas,
+            text=tr("Set scale…"),
+            command=on_set_scale,
+            style=Type.SMALL_STRONG,
+            height=26,
+            ground=Ink.PANEL,
+            tooltip=tr("State micrometres per pixel or the objective, for this folder"),
+        )
+        self.retry_button = Button(self.canvas, text=tr("Try again"), icon="repeat", command=on_retry, ground=Ink.PANEL)
         self.bind("<Motion>", self._hover)
         self.bind("<Leave>", lambda _: self._set_hovered(None))
 
@@ -89,8 +96,8 @@ class Details(ScrollSurface):
         return self.canvas.winfo_width() - 2 * self.px(PAD)
 
     def _nothing(self, y: int) -> int:
-        y = self._section("Verdict", y)
-        return self._paragraph("Open an image, and what the model says of it stands here, with its evidence.", y)
+        y = self._section(tr("Verdict"), y)
+        return self._paragraph(tr("Open an image, and what the model says of it stands here, with its evidence."), y)
 
     def _heading(self, name: str, line: str, y: int) -> int:
         y += self.fonts.height(Type.HEADING, self.scale) // 2
@@ -105,6 +112,10 @@ class Details(ScrollSurface):
 
     def _verdict(self, card: VerdictDisplay, y: int) -> int:
         y = self._heading(card.name, card.size, y)
+        if card.remark:
+            self._marked_line("info", Ink.ACCENT, y + self.px(8))
+            y = self._paragraph(card.remark, y, indent=self.px(26), colour=Ink.TEXT, style=Type.BODY_STRONG)
+            y += self.px(Space.MEDIUM)
         y = self._verdict_block(card, y) + self.px(Space.LARGE)
         if card.regions:
             y = self._regions(card.regions, y) + self.px(Space.LARGE)
@@ -138,16 +149,20 @@ class Details(ScrollSurface):
         middle = y + self.px(19)
         self.picture(rounded(disc, disc, disc / 2, self.colour(tone.fill), tint), x, middle - disc // 2)
         self.icon(tone.icon, x + disc // 2, middle, "#FFFFFF" if not self.dark else "#14161A", 18)
-        style = Type.TITLE if self.measure(Type.TITLE, headline) <= width - disc - self.px(12) else Type.HEADING
+        styles = (Type.TITLE, Type.HEADING, Type.BODY_STRONG)
+        room = width - disc - self.px(12)
+        style = next((style for style in styles if self.measure(style, headline) <= room), Type.SMALL_STRONG)
         self.text(x + disc + self.px(12), middle, headline, style, tone.ink)
 
     def _probability(self, card: VerdictDisplay, tone: Tone, x: int, y: int, width: int) -> None:
         tint = self.colour(tone.tint)
         base = y + self.px(20)
-        self.text(x - self.px(1), base, card.probability_text, Type.DISPLAY, Ink.TEXT)
+        caption = tr("probability of tumour") if card.calibrated else tr("raw score for tumour")
         right = x + width
+        room = width - self.measure(Type.CAPTION, caption) - self.px(Space.SMALL)
+        style = Type.DISPLAY if self.measure(Type.DISPLAY, card.probability_text) <= room else Type.TITLE
+        self.text(x - self.px(1), base, card.probability_text, style, Ink.TEXT)
         self._badge(card.calibration, card.calibrated, right, base - self.px(9), tint)
-        caption = "probability of tumour" if card.calibrated else "raw score for tumour"
         self.text(right, base + self.px(13), caption, Type.CAPTION, Ink.TEXT_SOFT, anchor="e")
         y += self.px(40) + self.px(Space.SMALL)
         bar_height = self.px(22)
@@ -174,11 +189,11 @@ class Details(ScrollSurface):
     def _bar_labels(self, card: VerdictDisplay, x: float, y: float, width: float) -> None:
         low, high = card.band
         self.text(x - self.px(6), y, "0", Type.CAPTION, Ink.TEXT_SOFT)
-        self.text(x + width + self.px(8), y, "100 %", Type.CAPTION, Ink.TEXT_SOFT, anchor="e")
+        self.text(x + width + self.px(8), y, whole_percent(1.0), Type.CAPTION, Ink.TEXT_SOFT, anchor="e")
         if high - low >= 0.005:
-            label = f"uncertain {low * 100:.0f}–{high * 100:.0f} %"
+            label = tr("uncertain {low:.0f}–{high:.0f} %", low=low * 100, high=high * 100)
         else:
-            label = f"threshold {card.threshold * 100:.0f} %"
+            label = tr("threshold {threshold:.0f} %", threshold=card.threshold * 100)
         half = self.measure(Type.CAPTION, label) / 2
         middle = x + (low + high) / 2 * width
         middle = min(max(middle, x + half + self.px(14)), x + width - half - self.px(44))
@@ -200,7 +215,7 @@ class Details(ScrollSurface):
         return y + self.px(14) + self.px(Space.SMALL)
 
     def _regions(self, regions: tuple[RegionLine, ...], y: int) -> int:
-        y = self._section("Most suspicious regions", y)
+        y = self._section(tr("Most suspicious regions"), y)
         row = self.px(REGION_ROW)
         for line in regions:
             self._region_row(line, y, row)
@@ -230,18 +245,20 @@ class Details(ScrollSurface):
         self.text(right - self.px(24), middle, line.text, Type.SMALL_STRONG, tone.ink, anchor="e")
 
     def _scale(self, card: VerdictDisplay, y: int) -> int:
-        y = self._section("Scale", y)
+        y = self._section(tr("Scale"), y)
         self._marked_line("ruler", Ink.TEXT_SOFT, y + self.px(8))
         x = self._left + self.px(26)
-        self.text(x, y + self.px(7), card.scale_text, Type.BODY_STRONG)
+        room = self._width - self.px(26 + Space.SMALL) - self.px(self.scale_button.cget("width"))
+        self.text(x, y + self.px(7), self.shorten(Type.BODY_STRONG, card.scale_text, room), Type.BODY_STRONG)
         colour: Colour = Tones.WARNING.ink if card.scale_assumed else Ink.TEXT_FAINT
-        source = "assumed: the file does not say" if card.scale_assumed else card.scale_source
+        source = tr("assumed: the file does not say") if card.scale_assumed else card.scale_source
+        source = self.shorten(Type.CAPTION, source, room)
         self.text(x, y + self.px(25), source, Type.CAPTION, colour)
         self.canvas.create_window(self._left + self._width, y + self.px(15), window=self.scale_button, anchor="e")
         return y + self.px(34)
 
     def _notes(self, notes: tuple[NoteLine, ...], y: int) -> int:
-        y = self._section("Notes", y)
+        y = self._section(tr("Notes"), y)
         for note in notes:
             warning = note.kind == "warning"
             icon, colour = ("warning", Tones.WARNING.ink) if warning else ("info", Ink.TEXT_FAINT)
@@ -250,7 +267,7 @@ class Details(ScrollSurface):
         return y - self.px(6)
 
     def _model(self, card: VerdictDisplay, y: int) -> int:
-        y = self._section("Model", y)
+        y = self._section(tr("Model"), y)
         self._marked_line("chip", Ink.TEXT_SOFT, y + self.px(8))
         indent = self.px(26)
         self.text(self._left + indent, y + self.px(8), card.model, Type.BODY_STRONG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tkinter
 from pathlib import Path
@@ -14,6 +15,10 @@ from ui.theme import FONT_FAMILIES, TextStyle, Weight
 #: See the file: with it Tk can show a family's Regular face beside its Medium one.
 FONT_CONFIGURATION = Path(__file__).parents[1] / "assets" / "fonts.conf"
 REGULAR_FACE = "Histovox Text"
+
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+#: What stays on one line: a sign or a word, with the marks that may not begin a line after it, or end one before it.
+_PIECES = re.compile("[（“]*(?:[^\\s\u2e80-\uffef]+|[\u2e80-\uffef])[，。、；：？！）”…]*|\\s+")
 
 _SUFFIX: dict[Weight, str] = {"regular": "", "medium": " Medium", "semibold": " SemiBold"}
 
@@ -78,6 +83,23 @@ class Fonts:
             else:
                 high = kept - 1
         return _shortened(text, low, middle)
+
+    def broken(self, style: TextStyle, scale: float, text: str, width: int) -> str:
+        """``text`` with line breaks where Chinese has them: between any two signs, but never before a full stop.
+
+        Text without Chinese is left to Tk, which breaks at spaces.
+        """
+        if not _CHINESE.search(text):
+            return text
+        font = self._font(style, scale)
+        lines, line = [], ""
+        for piece in _PIECES.findall(text):
+            if line and font.measure((line + piece).rstrip()) > width:
+                lines.append(line.rstrip())
+                line = piece.lstrip()
+            else:
+                line += piece
+        return "\n".join([*lines, line])
 
     def _font(self, style: TextStyle, scale: float) -> tkfont.Font:
         known = self._measures.get((style, scale))

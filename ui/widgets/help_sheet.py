@@ -6,53 +6,54 @@ from typing import Any
 
 import customtkinter as ctk
 
+from domain.words import mark, tr
 from ui.theme import Ink, Radius, Space, Type
 from ui.widgets.fonts import fonts_of
 from ui.widgets.sheet import Sheet, words
 
 KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
-        "Images",
+        mark("Images"),
         (
-            ("Ctrl+O", "Open images"),
-            ("Ctrl+Shift+O", "Open a folder"),
-            ("N  or  Page Down", "Next image"),
-            ("P  or  Page Up", "Previous image"),
-            ("F5", "Classify again"),
-            ("Ctrl+.", "Cancel what is under way"),
-            ("Ctrl+F", "Search the history"),
-            ("Delete", "Remove from the list"),
+            ("Ctrl+O", mark("Open images")),
+            ("Ctrl+Shift+O", mark("Open a folder")),
+            (mark("N  or  Page Down"), mark("Next image")),
+            (mark("P  or  Page Up"), mark("Previous image")),
+            ("F5", mark("Classify again")),
+            ("Ctrl+.", mark("Cancel what is under way")),
+            ("Ctrl+F", mark("Search the history")),
+            (mark("Delete"), mark("Remove from the list")),
         ),
     ),
     (
-        "View",
+        mark("View"),
         (
-            ("+  −", "Zoom in, out (or the wheel)"),
-            ("0", "Fit the whole image"),
-            ("1", "Image pixel = screen pixel"),
-            ("Arrows", "Move the image"),
-            ("H", "Heat map"),
+            ("+  −", mark("Zoom in, out (or the wheel)")),
+            ("0", mark("Fit the whole image")),
+            ("1", mark("Image pixel = screen pixel")),
+            (mark("Arrows"), mark("Move the image")),
+            ("H", mark("Heat map")),
             ("G", "Grad-CAM"),
-            ("B", "Outline regions"),
-            ("[  ]", "Overlay opacity"),
+            ("B", mark("Outline regions")),
+            ("[  ]", mark("Overlay opacity")),
         ),
     ),
     (
-        "Voice",
+        mark("Voice"),
         (
-            ("M", "Mute or unmute"),
-            ("Esc  or  S", "Stop speaking"),
-            ("R", "Say it again"),
-            ("V", "Engine, voice, speed"),
+            ("M", mark("Mute or unmute")),
+            (mark("Esc  or  S"), mark("Stop speaking")),
+            ("R", mark("Say it again")),
+            ("V", mark("Engine, voice, speed")),
         ),
     ),
     (
-        "Window",
+        mark("Window"),
         (
-            ("T", "Next theme"),
-            ("Ctrl+Plus", "Larger (Ctrl+Minus smaller)"),
-            ("F1  or  ?", "This card"),
-            ("Ctrl+Q", "Close"),
+            ("T", mark("Next theme")),
+            ("Ctrl+Plus", mark("Larger (Ctrl+Minus smaller)")),
+            (mark("F1  or  ?"), mark("This card")),
+            ("Ctrl+Q", mark("Close")),
         ),
     ),
 )
@@ -60,30 +61,30 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 
 def show_help(window: Any, disclaimer: str) -> Sheet:
     """Open the card."""
-    sheet = Sheet(window, title="Keys")
+    sheet = Sheet(window, title=tr("Keys"))
     for index, (title, keys) in enumerate(KEYS):
         column, row = index % 2, index // 2
         block = ctk.CTkFrame(sheet.body, fg_color="transparent", corner_radius=0)
         block.grid(
             row=row, column=column, sticky="nw", padx=(0, Space.HUGE if column == 0 else 0), pady=(0, Space.MEDIUM)
         )
-        words(block, title, Type.CAPTION_STRONG, Ink.TEXT_FAINT).grid(row=0, column=0, columnspan=2, sticky="w")
+        words(block, tr(title), Type.CAPTION_STRONG, Ink.TEXT_FAINT).grid(row=0, column=0, columnspan=2, sticky="w")
         for line, (key, meaning) in enumerate(keys, 1):
             ctk.CTkLabel(
                 block,
-                text=key,
+                text=tr(key),
                 font=fonts_of(window).ctk(Type.SMALL_STRONG),
                 text_color=Ink.TEXT,
                 fg_color=Ink.HOVER,
                 corner_radius=Radius.SMALL,
                 height=22,
             ).grid(row=line, column=0, sticky="w", pady=2)
-            words(block, meaning, Type.SMALL, Ink.TEXT_SOFT).grid(
+            words(block, tr(meaning), Type.SMALL, Ink.TEXT_SOFT).grid(
                 row=line, column=1, sticky="w", padx=(Space.MEDIUM, 0)
             )
     words(
         sheet.body,
-        f"Histovox assists, it does not diagnose. {disclaimer}",
+        tr("Histovox assists, it does not diagnose. {disclaimer}", disclaimer=disclaimer),
         Type.CAPTION,
         Ink.TEXT_FAINT,
     ).grid(row=2, column=0, columnspan=2, sticky="w")

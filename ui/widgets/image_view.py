@@ -9,6 +9,8 @@ from typing import Any, Literal
 from PIL import Image, ImageDraw
 
 from domain.values import Region
+from domain.words import tr
+from domain.words.verdicts import whole_percent
 from ui.presenters.image_presenter import MarkedRegion, Overlay
 from ui.presenters.viewport import STEP, Viewport, scale_bar
 from ui.theme import VERDICT_TONES, Ink, Space, Type
@@ -193,12 +195,15 @@ class ImageCanvas(Surface):
             return None
         width = max(round(bar[0]), self.measure(Type.CAPTION_STRONG, bar[1])) + self.px(24)
         left, bottom = self.px(Space.MEDIUM), round(view.panel_height) - self.px(Space.MEDIUM)
+        legend = self._legend_plate(view)
+        if legend is not None and left + width + self.px(Space.SMALL) > legend[0]:
+            bottom = legend[1] - self.px(Space.SMALL)
         return left, bottom - self.px(38), left + width, bottom
 
     def _legend_plate(self, view: Viewport) -> tuple[int, int, int, int] | None:
         if not self._overlays:
             return None
-        width, each = self.px(188), self.px(48)
+        width, each = min(self.px(188), round(view.panel_width) - 2 * self.px(Space.MEDIUM)), self.px(48)
         right, bottom = (
             round(view.panel_width) - self.px(Space.MEDIUM),
             round(view.panel_height) - self.px(Space.MEDIUM),
@@ -244,8 +249,8 @@ class ImageCanvas(Surface):
             assert legend is not None
             y = legend[1] + self.px(13) + index * self.px(48)
             left, right = legend[0] + self.px(12), legend[2] - self.px(12)
-            title = "Tumour probability" if overlay.kind == "probability" else "Grad-CAM attention"
-            ends = ("0", "100 %") if overlay.kind == "probability" else ("low", "high")
+            title = tr("Tumour probability") if overlay.kind == "probability" else tr("Grad-CAM attention")
+            ends = ("0", whole_percent(1.0)) if overlay.kind == "probability" else (tr("low"), tr("high"))
             self.text(left, y, title, Type.CAPTION_STRONG, ON_PLATE)
             under = y + self.px(28)
             self.text(left, under, ends[0], Type.CAPTION, "#C9CDD6")
@@ -255,7 +260,7 @@ class ImageCanvas(Surface):
         x, y = self.canvas.winfo_width() / 2, self.canvas.winfo_height() / 2
         width = min(self.px(420), self.canvas.winfo_width() - self.px(48))
         if self._state == "loading":
-            shown = self.shorten(Type.BODY, f"Opening {self._title}…", width, middle=True)
+            shown = self.shorten(Type.BODY, tr("Opening {name}…", name=self._title), width, middle=True)
             self.icon("image", x, y - self.px(28), Ink.TEXT_FAINT, 28)
             self.text(x, y + self.px(8), shown, Type.BODY, Ink.TEXT_SOFT, anchor="center")
             return

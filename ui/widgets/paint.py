@@ -36,7 +36,7 @@ def smooth(
     return small.convert("RGB") if ground else small
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def rounded(
     width: int,
     height: int,

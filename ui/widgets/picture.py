@@ -18,6 +18,10 @@ SMALLEST_LEVEL = 1024
 #: From this zoom on single pixels are meant to be seen.
 PIXELS_FROM_ZOOM = 10.0
 NOT_LOOKED_AT = 255
+#: Pixels beside what is in sight that a resampling filter may ask for.
+MARGIN = 8
+#: Even, so that no four pixels are torn apart.
+STRIP_ROWS = 512
 
 Box = tuple[float, float, float, float]
 
@@ -27,10 +31,11 @@ class PyramidPicture:
 
     def __init__(self, decoded: DecodedImage) -> None:
         self.scale: Scale | None = decoded.scale
-        self._levels = [Image.fromarray(decoded.pixels)]
-        while max(self._levels[-1].size) > SMALLEST_LEVEL:
-            self._levels.append(self._levels[-1].reduce(2))
-        self.width, self.height = self._levels[0].size
+        # As arrays, of which a frame converts what is in sight: Pillow's pictures take four bytes a pixel, not three.
+        self._levels = [decoded.pixels]
+        while max(self._levels[-1].shape) > SMALLEST_LEVEL:
+            self._levels.append(_halved(self._levels[-1]))
+        self.height, self.width = decoded.pixels.shape[:2]
 
     def render(self, view: Viewport, ground: tuple[int, int, int]) -> Image.Image:
         """The panel's content: the part of the image that shows, on its ground."""
@@ -42,12 +47,26 @@ class PyramidPicture:
         level = 0
         while level + 1 < len(self._levels) and view.zoom * 2 ** (level + 1) <= 1.0:
             level += 1
-        picture = self._levels[level]
-        kx, ky = picture.width / self.width, picture.height / self.height
-        box = (source[0] * kx, source[1] * ky, min(source[2] * kx, picture.width), min(source[3] * ky, picture.height))
+        pixels = self._levels[level]
+        height, width = pixels.shape[:2]
+        kx, ky = width / self.width, height / self.height
+        x0, y0, x1, y1 = source[0] * kx, source[1] * ky, min(source[2] * kx, width), min(source[3] * ky, height)
+        # A little more than is in sight, so that the filter finds the pixels beside the edge.
+        left, top = max(int(x0) - MARGIN, 0), max(int(y0) - MARGIN, 0)
+        seen = np.ascontiguousarray(pixels[top : int(y1) + MARGIN + 1, left : int(x1) + MARGIN + 1])
+        box = (x0 - left, y0 - top, x1 - left, y1 - top)
         size = (target[2] - target[0], target[3] - target[1])
-        frame.paste(picture.resize(size, _filter(view.zoom / kx), box=box), target[:2])
+        frame.paste(Image.fromarray(seen).resize(size, _filter(view.zoom / kx), box=box), target[:2])
         return frame
+
+
+def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Half as wide and high, each pixel the mean of four. In strips: a whole copy by Pillow would be the largest."""
+    strips = [
+        np.asarray(Image.fromarray(pixels[top : top + STRIP_ROWS]).reduce(2))
+        for top in range(0, pixels.shape[0], STRIP_ROWS)
+    ]
+    return np.concatenate(strips)
 
 
 def _filter(zoom: float) -> Image.Resampling:

@@ -8,6 +8,7 @@ from typing import Any
 
 import customtkinter as ctk
 
+from domain.words import tr
 from ui.presenters.verdict_card import ScaleChoice
 from ui.theme import Ink, Radius, Size, Space, Tones, Type
 from ui.widgets.button import Button
@@ -31,9 +32,9 @@ class ScaleSheet(Sheet):
     """A number, or an objective that fills it in."""
 
     def __init__(self, window: Any, choice: ScaleChoice, on_choose: Callable[[float | None], None]) -> None:
-        super().__init__(window, title="Scale of these images")
+        super().__init__(window, title=tr("Scale of these images"))
         self._on_choose_scale = on_choose
-        explain = (
+        explain = tr(
             "The model knows tissue at one particular scale. State how many micrometres a pixel shows; "
             "it is remembered for this folder, and the image is classified again."
         )
@@ -57,8 +58,8 @@ class ScaleSheet(Sheet):
         )
         self.entry.insert(0, f"{choice.um_per_px:.4g}")
         self.entry.grid(row=0, column=0)
-        words(line, "µm per pixel", Type.BODY, Ink.TEXT_SOFT).grid(row=0, column=1, padx=(Space.SMALL, 0))
-        words(self.body, "or as scanned with", Type.SMALL, Ink.TEXT_FAINT).grid(
+        words(line, tr("µm per pixel"), Type.BODY, Ink.TEXT_SOFT).grid(row=0, column=1, padx=(Space.SMALL, 0))
+        words(self.body, tr("or as scanned with"), Type.SMALL, Ink.TEXT_FAINT).grid(
             row=3, column=0, columnspan=6, sticky="w", pady=(Space.LARGE, Space.TINY)
         )
         row = ctk.CTkFrame(self.body, fg_color="transparent", corner_radius=0)
@@ -75,9 +76,9 @@ class ScaleSheet(Sheet):
         self._complaint = words(self.body, "", Type.SMALL, Tones.FAILURE.ink)
         self._complaint.grid(row=5, column=0, columnspan=6, sticky="w", pady=(Space.SMALL, 0))
         self.buttons(
-            ("From the file", "ghost", lambda: self._choose(None)),
-            ("Cancel", "secondary", self.close),
-            ("Use this scale", "primary", self._accept),
+            (tr("From the file"), "ghost", lambda: self._choose(None)),
+            (tr("Cancel"), "secondary", self.close),
+            (tr("Use this scale"), "primary", self._accept),
         )
         self.entry.bind("<Return>", lambda _: self._accept())
         self.entry.bind("<Escape>", lambda _: self._escape())
@@ -91,7 +92,9 @@ class ScaleSheet(Sheet):
     def _accept(self) -> None:
         value = parse_um(self.entry.get())
         if value is None:
-            self._complaint.configure(text=f"A number between {LOWEST:g} and {HIGHEST:g}, please, as 0.5.")
+            self._complaint.configure(
+                text=tr("A number between {lowest:g} and {highest:g}, please, as 0.5.", lowest=LOWEST, highest=HIGHEST)
+            )
             self.entry.configure(border_color=Tones.FAILURE.ink)
             return
         self._choose(value)

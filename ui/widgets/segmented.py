@@ -30,11 +30,6 @@ class Segmented(Surface):
         self.bind("<Left>", lambda _: self._move(-1))
         self.bind("<Right>", lambda _: self._move(1))
 
-    @property
-    def chosen(self) -> str:
-        """The key in front."""
-        return self._chosen
-
     def set(self, chosen: str | None = None, *, labels: dict[str, str] | None = None) -> None:
         """Change without reporting."""
         before = (self._chosen, self._choices)

@@ -11,6 +11,7 @@ from typing import Any
 import customtkinter as ctk
 from PIL import Image, ImageDraw, ImageGrab
 
+from domain.words import tr
 from ui.theme import Colour, Ink, Radius, Space, TextStyle, Type
 from ui.widgets.button import Button, Kind
 from ui.widgets.fonts import fonts_of
@@ -57,12 +58,12 @@ class Sheet(ctk.CTkFrame):
         super().__init__(self._scrim, corner_radius=0, fg_color=Ink.PANEL, bg_color=Ink.PANEL)
         self.bind("<Configure>", lambda _: self._scrim.redraw_soon(), add="+")
         self._on_close = on_close
-        self._before = window.focus_get()
+        self._before = _focused(window)
         self.grid_columnconfigure(0, weight=1, minsize=0)
         heading = words(self, title, Type.HEADING)
         heading.grid(row=0, column=0, padx=(Space.LARGE, 0), pady=(Space.SMALL, Space.SMALL), sticky="w")
         self.close_button = Button(
-            self, icon="close", kind="ghost", height=28, command=self.close, tooltip="Close (Esc)"
+            self, icon="close", kind="ghost", height=28, command=self.close, tooltip=tr("Close (Esc)")
         )
         self.close_button.grid(row=0, column=1, padx=(Space.MEDIUM, 0), pady=0)
         self.body = ctk.CTkFrame(self, fg_color="transparent", corner_radius=0, width=width)
@@ -100,6 +101,14 @@ class Sheet(ctk.CTkFrame):
         return "break"
 
 
+def _focused(window: Any) -> Any:
+    """The widget with the keyboard; None where there is none, or it is in a dialog that Tk itself has made."""
+    try:
+        return window.focus_get()
+    except KeyError:
+        return None
+
+
 def words(master: Any, text: str, style: TextStyle, colour: Colour = Ink.TEXT, wrap: int = 0) -> ctk.CTkLabel:
     """A label in the type scale."""
     return ctk.CTkLabel(
@@ -123,7 +132,7 @@ def confirm(window: Any, *, title: str, message: str, verb: str, on_yes: Callabl
         sheet.close()
         on_yes()
 
-    cancel, _ = sheet.buttons(("Cancel", "secondary", sheet.close), (verb, "danger", yes))
+    cancel, _ = sheet.buttons((tr("Cancel"), "secondary", sheet.close), (verb, "danger", yes))
     cancel.focus_set()
     return sheet
 

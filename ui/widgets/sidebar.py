@@ -9,8 +9,10 @@ from typing import Any, Literal
 import customtkinter as ctk
 
 from domain.values import VerdictWord
+from domain.words import mark, tr, trn
+from domain.words.verdicts import verdict_word
 from ui.presenters.entries import Row
-from ui.theme import VERDICT_SHORT, VERDICT_TONES, Ink, Radius, Size, Space, Type
+from ui.theme import VERDICT_TONES, Ink, Radius, Size, Space, Type
 from ui.widgets.button import Button
 from ui.widgets.fonts import fonts_of
 from ui.widgets.menu import Item, popup
@@ -22,9 +24,9 @@ from ui.widgets.surface import Surface
 Tab = Literal["open", "history"]
 SEARCH_AFTER_MS = 180
 
-EMPTY_OPEN = "Images that you open are listed here, the most suspicious first."
-EMPTY_HISTORY = "Everything that was classified is remembered here, on this computer alone."
-EMPTY_SEARCH = "Nothing in the history matches."
+EMPTY_OPEN = mark("Images that you open are listed here, the most suspicious first.")
+EMPTY_HISTORY = mark("Everything that was classified is remembered here, on this computer alone.")
+EMPTY_SEARCH = mark("Nothing in the history matches.")
 
 
 class Footer(Surface):
@@ -32,7 +34,7 @@ class Footer(Surface):
 
     def __init__(self, master: Any) -> None:
         self._text = ""
-        super().__init__(master, width=120, height=28, ground=Ink.PANEL)
+        super().__init__(master, width=40, height=28, ground=Ink.PANEL)
 
     def show(self, text: str) -> None:
         """Change the words."""
@@ -58,6 +60,7 @@ class Sidebar(ctk.CTkFrame):
         on_clear: Callable[[], None],
         on_search: Callable[[str, VerdictWord | None], None],
         on_more: Callable[[], None],
+        on_pointer: Callable[[bool], None],
     ) -> None:
         super().__init__(master, width=Size.SIDEBAR, corner_radius=0, fg_color=Ink.PANEL)
         self.grid_propagate(False)
@@ -71,19 +74,26 @@ class Sidebar(ctk.CTkFrame):
         self._history: tuple[Sequence[Row], str | None, int] = ((), None, 0)
         self.tabs = Segmented(
             self,
-            choices=(("open", "Open"), ("history", "History")),
+            choices=(("open", tr("Open")), ("history", tr("History"))),
             chosen="open",
             on_choose=self._tab_chosen,
-            width=Size.SIDEBAR - 2 * Space.MEDIUM,
+            width=Size.NARROW_SIDEBAR - 2 * Space.MEDIUM,
         )
         self.tabs.grid(row=0, column=0, padx=Space.MEDIUM, pady=(Space.MEDIUM, Space.SMALL), sticky="ew")
         self._build_search()
-        self.rows = RowList(self, on_select=on_select, on_forget=on_forget, on_end=lambda: self._end(on_more))
+        self.rows = RowList(
+            self,
+            on_select=on_select,
+            on_forget=on_forget,
+            on_end=lambda: self._end(on_more),
+            on_pointer=on_pointer,
+        )
         self.rows.grid(row=3, column=0, sticky="nsew")
         self._footer = Footer(self)
-        self._footer.grid(row=4, column=0, padx=(Space.LARGE, 0), pady=Space.TINY, sticky="ew")
+        # The button lies in the same cell, so that its place does not depend on the words.
+        self._footer.grid(row=4, column=0, padx=(Space.LARGE, 100), pady=Space.TINY, sticky="ew")
         self.clear = Button(
-            self, text="Clear", icon="trash", kind="ghost", height=28, style=Type.SMALL_STRONG, command=on_clear
+            self, text=tr("Clear"), icon="trash", kind="ghost", height=28, style=Type.SMALL_STRONG, command=on_clear
         )
         self.clear.grid(row=4, column=0, padx=Space.SMALL, pady=Space.TINY, sticky="e")
         Rule(self).place(relx=1.0, rely=0, relheight=1.0, anchor="ne")
@@ -94,13 +104,14 @@ class Sidebar(ctk.CTkFrame):
         self._bar.grid_columnconfigure(0, weight=1)
         self.search = ctk.CTkEntry(
             self._bar,
+            width=80,
             height=Size.CONTROL,
             corner_radius=Radius.CONTROL,
             border_width=1,
             border_color=Ink.LINE_STRONG,
             fg_color=Ink.PANEL,
             text_color=Ink.TEXT,
-            placeholder_text="Search names and folders",
+            placeholder_text=tr("Search names and folders"),
             placeholder_text_color=Ink.TEXT_FAINT,
             font=fonts_of(self).ctk(Type.SMALL),
         )
@@ -110,9 +121,15 @@ class Sidebar(ctk.CTkFrame):
         self.search.bind("<FocusOut>", lambda _: self.search.configure(border_color=Ink.LINE_STRONG), add="+")
         self.search.bind("<Escape>", lambda _: self._clear_search())
         self.filter = Button(
-            self._bar, text="All", trailing="chevron", height=Size.CONTROL, style=Type.SMALL_STRONG, kind="secondary",
-            command=self._show_filters, tooltip="Which verdicts are listed",
-        )  # fmt: skip
+            self._bar,
+            text=tr("All"),
+            trailing="chevron",
+            height=Size.CONTROL,
+            style=Type.SMALL_STRONG,
+            kind="secondary",
+            command=self._show_filters,
+            tooltip=tr("Which verdicts are listed"),
+        )
         self.filter.grid(row=0, column=1, padx=(Space.SMALL, 0))
 
     # --- what is shown ----------------------------------------------------------------------------------------------
@@ -126,7 +143,7 @@ class Sidebar(ctk.CTkFrame):
     def show_open(self, rows: Sequence[Row], selected: str | None) -> None:
         """The opened images."""
         self._open = (rows, selected)
-        self.tabs.set(labels={"open": f"Open · {len(rows):,}" if rows else "Open"})
+        self.tabs.set(labels={"open": tr("Open · {count:,}", count=len(rows)) if rows else tr("Open")})
         if self.tab == "open":
             self._show()
 
@@ -147,19 +164,21 @@ class Sidebar(ctk.CTkFrame):
         if self.tab == "open":
             self._bar.grid_forget()
             rows, selected = self._open
-            self.rows.show(rows, selected, EMPTY_OPEN)
-            self._footer.show("Most suspicious first" if len(rows) > 1 else "")
+            self.rows.show(rows, selected, tr(EMPTY_OPEN), "open")
+            self._footer.show(tr("Most suspicious first") if len(rows) > 1 else "")
             self.clear.set(
-                text="Clear", enabled=bool(rows), tooltip="Take finished images off this list; the history keeps them"
+                text=tr("Clear"),
+                enabled=bool(rows),
+                tooltip=tr("Take finished images off this list; the history keeps them"),
             )
             return
         self._bar.grid(row=1, column=0, padx=Space.MEDIUM, pady=(0, Space.SMALL), sticky="ew")
         rows, selected, total = self._history
         searching = bool(self.search.get()) or self._word is not None
-        self.rows.show(rows, selected, EMPTY_SEARCH if searching else EMPTY_HISTORY)
-        self._footer.show(f"{total:,} result{'s' if total != 1 else ''}" if total else "")
+        self.rows.show(rows, selected, tr(EMPTY_SEARCH) if searching else tr(EMPTY_HISTORY), "history")
+        self._footer.show(trn("{count:,} result", "{count:,} results", total) if total else "")
         self.clear.set(
-            text="Clear all", enabled=bool(total), tooltip="Remove every result from this computer's history"
+            text=tr("Clear all"), enabled=bool(total), tooltip=tr("Remove every result from this computer's history")
         )
 
     # --- what a person does -----------------------------------------------------------------------------------------
@@ -185,15 +204,15 @@ class Sidebar(ctk.CTkFrame):
         return "break"
 
     def _show_filters(self) -> None:
-        items: list[Item] = [("All", lambda: self._choose_word(None)), ("", None)]
-        items += [(VERDICT_SHORT[word], partial(self._choose_word, word)) for word in VERDICT_TONES]
-        checked = VERDICT_SHORT[self._word] if self._word else "All"
+        items: list[Item] = [(tr("All"), lambda: self._choose_word(None)), ("", None)]
+        items += [(verdict_word(word), partial(self._choose_word, word)) for word in VERDICT_TONES]
+        checked = verdict_word(self._word) if self._word else tr("All")
         x, y = self.filter.canvas.winfo_rootx(), self.filter.canvas.winfo_rooty() + self.filter.canvas.winfo_height()
         popup(self.filter, x, y + self.filter.px(4), items, checked=checked)
 
     def _choose_word(self, word: VerdictWord | None) -> None:
         self._word = word
-        self.filter.set(text=VERDICT_SHORT[word] if word else "All", selected=word is not None)
+        self.filter.set(text=verdict_word(word) if word else tr("All"), selected=word is not None)
         self._search_now()
 
     def _end(self, on_more: Callable[[], None]) -> None:

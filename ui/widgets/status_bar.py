@@ -7,6 +7,7 @@ from typing import Any
 
 import customtkinter as ctk
 
+from domain.words import tr
 from ui.presenters.speech_presenter import Caption, SpeechDisplay
 from ui.presenters.workers_presenter import Chip, Health
 from ui.theme import Colour, Ink, Radius, Size, Space, Tones, Type
@@ -127,16 +128,18 @@ class StatusBar(ctk.CTkFrame):
         self.chips.grid(row=0, column=0, padx=(Space.LARGE, 0), pady=(1, 0))
         self.captions = Captions(self)
         self.captions.grid(row=0, column=1, padx=Space.SMALL, pady=(1, 0), sticky="ew")
-        self.mute = Button(self, icon="speaker", kind="ghost", height=28, command=on_mute, tooltip="Mute the voice (M)")
+        self.mute = Button(
+            self, icon="speaker", kind="ghost", height=28, command=on_mute, tooltip=tr("Mute the voice (M)")
+        )
         self.stop = Button(
-            self, icon="stop", kind="ghost", height=28, command=on_stop, tooltip="Stop speaking (Esc or S)"
+            self, icon="stop", kind="ghost", height=28, command=on_stop, tooltip=tr("Stop speaking (Esc or S)")
         )
         self.repeat = Button(
-            self, icon="repeat", kind="ghost", height=28, command=on_repeat, tooltip="Say it again (R)"
+            self, icon="repeat", kind="ghost", height=28, command=on_repeat, tooltip=tr("Say it again (R)")
         )
         self.voice = Button(
-            self, icon="sliders", text="Voice", kind="ghost", height=28, style=Type.SMALL_STRONG, command=on_voice,
-            tooltip="Engine, voice, speed (V)",
+            self, icon="sliders", text=tr("Voice"), kind="ghost", height=28, style=Type.SMALL_STRONG, command=on_voice,
+            tooltip=tr("Engine, voice, speed (V)"),
         )  # fmt: skip
         for column, button in enumerate((self.mute, self.stop, self.repeat, self.voice), 2):
             button.grid(row=0, column=column, padx=(0, Space.MEDIUM if column == 5 else 2), pady=(1, 0))
@@ -150,7 +153,7 @@ class StatusBar(ctk.CTkFrame):
             icon="muted" if display.muted else "speaker",
             enabled=there,
             selected=display.muted and there,
-            tooltip="Let the voice speak (M)" if display.muted else "Mute the voice (M)",
+            tooltip=tr("Let the voice speak (M)") if display.muted else tr("Mute the voice (M)"),
         )
         self.stop.set(enabled=there)
         self.repeat.set(enabled=there)

@@ -62,7 +62,8 @@ class Surface(CTkBaseClass):
     @property
     def focused(self) -> bool:
         """Whether the keyboard is here."""
-        return bool(self.canvas.focus_displayof() is self.canvas)
+        # Not focus_displayof(): it fails while the keyboard is in a dialog that Tk itself has made.
+        return str(self.canvas.tk.call("focus", "-displayof", self.canvas)) == str(self.canvas)
 
     def px(self, value: float) -> int:
         """A layout length in screen pixels."""
@@ -96,7 +97,7 @@ class Surface(CTkBaseClass):
         return self.canvas.create_text(
             x,
             y,
-            text=text,
+            text=self.fonts.broken(style, self.scale, text, width) if width else text,
             font=self.fonts.at(style, self.scale),
             fill=self.colour(colour),
             anchor=anchor,
@@ -114,11 +115,6 @@ class Surface(CTkBaseClass):
     def cget(self, attribute_name: str) -> Any:
         """As CustomTkinter's widgets; children ask for ``fg_color``."""
         return self._ground if attribute_name == "fg_color" else super().cget(attribute_name)
-
-    def set_ground(self, ground: Colour) -> None:
-        """Another colour beneath."""
-        self._ground = ground
-        self.redraw_soon()
 
     # --- redrawing --------------------------------------------------------------------------------------------------
 

@@ -74,11 +74,6 @@ class Toasts:
             self._end(self._shown[0])
         self._arrange()
 
-    @property
-    def texts(self) -> list[str]:
-        """What is shown now."""
-        return [toast.words for toast in self._shown]
-
     def _end(self, toast: Toast) -> None:
         if toast in self._shown:
             self._shown.remove(toast)

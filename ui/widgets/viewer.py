@@ -7,9 +7,11 @@ from typing import Any
 
 import customtkinter as ctk
 
+from domain.words import tr
+from domain.words.verdicts import whole_percent
 from ui.presenters.image_presenter import OverlayControls
 from ui.presenters.worklist_presenter import ProgressDisplay
-from ui.theme import Ink, Radius, Size, Space, Type
+from ui.theme import Colour, Ink, Radius, Size, Space, TextStyle, Type
 from ui.widgets.button import Button
 from ui.widgets.image_view import ImageCanvas
 from ui.widgets.paint import rounded
@@ -19,6 +21,10 @@ from ui.widgets.surface import Surface
 
 #: Below this width (layout pixels) the overlay switches show their icons alone.
 LABELS_FROM = 640
+#: Below these the opacity slider goes (its keys stay), then the zoom's figure.
+OPACITY_FROM, ZOOM_FROM = 384, 268
+#: And the newcomer's card shows its title and buttons alone.
+NARROW_STAGE = 380
 
 
 class ToolBar(ctk.CTkFrame):
@@ -38,16 +44,16 @@ class ToolBar(ctk.CTkFrame):
         self.grid_propagate(False)
         self.grid_rowconfigure(0, weight=1)
         self._labelled: bool | None = None
-        self.zoom_out = self._tool("minus", lambda: view.zoom(-1), "Zoom out (−)")
-        self.zoom_label = self._tool("", view.actual_size, "One image pixel a screen pixel (1)", min_width=58)
-        self.zoom_in = self._tool("plus", lambda: view.zoom(1), "Zoom in (+)")
-        self.fit = self._tool("fit", view.fit, "The whole image (0)")
+        self.zoom_out = self._tool("minus", lambda: view.zoom(-1), tr("Zoom out (−)"))
+        self.zoom_label = self._tool("", view.actual_size, tr("One image pixel a screen pixel (1)"), min_width=58)
+        self.zoom_in = self._tool("plus", lambda: view.zoom(1), tr("Zoom in (+)"))
+        self.fit = self._tool("fit", view.fit, tr("The whole image (0)"))
         for column, button in enumerate((self.zoom_out, self.zoom_label, self.zoom_in, self.fit)):
             button.grid(row=0, column=column, padx=(Space.MEDIUM if column == 0 else 0, 2))
         self.grid_columnconfigure(4, weight=1)
-        self.regions = self._tool("regions", on_regions, "Outline suspicious regions (B)")
-        self.heat_map = self._tool("heat", on_heat_map, "Heat map of tumour probability (H)")
-        self.attention = self._tool("attention", on_attention, "Grad-CAM: where the model looked (G)")
+        self.regions = self._tool("regions", on_regions, tr("Outline suspicious regions (B)"))
+        self.heat_map = self._tool("heat", on_heat_map, tr("Heat map of tumour probability (H)"))
+        self.attention = self._tool("attention", on_attention, tr("Grad-CAM: where the model looked (G)"))
         for column, button in enumerate((self.regions, self.heat_map, self.attention), 5):
             button.grid(row=0, column=column, padx=(0, 2))
         self.opacity = Slider(
@@ -58,11 +64,11 @@ class ToolBar(ctk.CTkFrame):
             step=0.05,
             width=96,
             on_change=on_opacity,
-            tooltip="Overlay opacity ( [ and ] )",
+            tooltip=tr("Overlay opacity ( [ and ] )"),
         )
         self.opacity.grid(row=0, column=8, padx=(Space.SMALL, Space.LARGE))
         Rule(self).place(relx=0, rely=1.0, relwidth=1.0, anchor="sw")
-        self.label(True)
+        self._label(True)
 
     def _tool(self, icon: str, command: Callable[[], None], tooltip: str, min_width: int = 0) -> Button:
         return Button(
@@ -77,12 +83,21 @@ class ToolBar(ctk.CTkFrame):
             min_width=min_width,
         )
 
-    def label(self, labelled: bool) -> None:
-        """With words, or icons alone where there is little room."""
+    def fit_into(self, width: float) -> None:
+        """Leave out what does not fit into so many layout pixels, the overlay switches last."""
+        self._label(width >= LABELS_FROM)
+        for widget, shown in ((self.opacity, width >= OPACITY_FROM), (self.zoom_label, width >= ZOOM_FROM)):
+            if shown:
+                widget.grid()
+            else:
+                widget.grid_remove()
+        self.attention.grid(padx=(0, 2 if width >= OPACITY_FROM else Space.SMALL))
+
+    def _label(self, labelled: bool) -> None:
         if labelled == self._labelled:
             return
         self._labelled = labelled
-        words = ("Regions", "Heat map", "Grad-CAM") if labelled else ("", "", "")
+        words = (tr("Regions"), tr("Heat map"), "Grad-CAM") if labelled else ("", "", "")
         for button, word in zip((self.regions, self.heat_map, self.attention), words, strict=True):
             button.set(text=word)
 
@@ -91,7 +106,7 @@ class ToolBar(ctk.CTkFrame):
         there = zoom is not None
         for button in (self.zoom_out, self.zoom_label, self.zoom_in, self.fit):
             button.set(enabled=there)
-        self.zoom_label.set(text=f"{zoom * 100:.0f} %" if zoom is not None else "–")
+        self.zoom_label.set(text=whole_percent(zoom) if zoom is not None else "–")
 
     def show_overlays(self, controls: OverlayControls) -> None:
         """Set the switches."""
@@ -122,20 +137,20 @@ class EmptyState(Surface):
         self._buttons = [
             Button(
                 self.canvas,
-                text="Open images…",
+                text=tr("Open images…"),
                 icon="image",
                 kind="primary",
                 height=34,
                 command=on_files,
                 ground=Ink.PANEL,
             ),
-            Button(self.canvas, text="Open folder…", icon="folder", height=34, command=on_folder, ground=Ink.PANEL),
+            Button(self.canvas, text=tr("Open folder…"), icon="folder", height=34, command=on_folder, ground=Ink.PANEL),
         ]
         self.sample: Button | None = None
         if on_sample is not None:
             self.sample = Button(
-                self.canvas, text="Try the sample", icon="sparkle", kind="ghost", height=34, command=on_sample,
-                ground=Ink.PANEL, tooltip="A real slide region in the public domain",
+                self.canvas, text=tr("Try the sample"), icon="sparkle", kind="ghost", height=34, command=on_sample,
+                ground=Ink.PANEL, tooltip=tr("Eight labelled lymph-node patches and a larger image"),
             )  # fmt: skip
 
     def highlight(self, on: bool) -> None:
@@ -147,59 +162,68 @@ class EmptyState(Surface):
     def draw(self) -> None:
         """A card with a sign, two lines, the buttons."""
         width, height = self.canvas.winfo_width(), self.canvas.winfo_height()
+        narrow = width < self.px(NARROW_STAGE)
         card_width, card_height = min(self.px(500), width - self.px(32)), min(self.px(352), height - self.px(24))
         left, top = (width - card_width) // 2, (height - card_height) // 2
         ground = self.colour(Ink.PANEL)
         border = self.colour(Ink.ACCENT if self._highlighted else Ink.LINE)
         thick = self.px(2 if self._highlighted else 1)
         self.picture(rounded(card_width, card_height, self.px(14), ground, self.ground, border, thick), left, top)
-        x, y = width // 2, top + self.px(68)
-        disc = self.px(64)
-        tint = self.colour(Ink.SELECTED)
-        self.picture(rounded(disc, disc, disc / 2, tint, ground), x - disc // 2, y - disc // 2)
-        self.icon("drop", x, y, Ink.ACCENT, 28)
-        y += self.px(62)
-        self.text(x, y, "Drop a microscope image here", Type.TITLE, anchor="center")
-        words = (
-            "A patch, a larger field or a folder: PNG, JPEG, TIFF and more. "
-            "You see and hear how likely it shows tumour, and where."
-        )
-        item = self.text(
-            x,
-            y + self.px(22),
-            words,
-            Type.BODY,
-            Ink.TEXT_SOFT,
-            anchor="n",
-            width=min(self.px(380), card_width - self.px(32)),
-        )
-        self.canvas.itemconfigure(item, justify="center")
-        box = self.canvas.bbox(item)
-        row = box[3] + self.px(36)
-        self._place_buttons(x, row)
-        keys = "Ctrl+O opens   ·   F1 shows all keys"
+        x, y, room = width // 2, top + self.px(Space.XLARGE), card_width - self.px(32)
+        if not narrow:
+            disc = self.px(64)
+            y += self.px(12) + disc // 2
+            self.picture(rounded(disc, disc, disc / 2, self.colour(Ink.SELECTED), ground), x - disc // 2, y - disc // 2)
+            self.icon("drop", x, y, Ink.ACCENT, 28)
+            y += self.px(48)
+        y = self._line(x, y, tr("Drop a microscope image here"), Type.TITLE, Ink.TEXT, room)
+        if not narrow:
+            words = tr(
+                "A patch, a larger field or a folder: PNG, JPEG, TIFF and more. "
+                "You see and hear how likely it shows tumour, and where."
+            )
+            y = self._line(x, y + self.px(10), words, Type.BODY, Ink.TEXT_SOFT, min(self.px(380), room))
+        self._place_buttons(x, y + self.px(36), room)
+        keys = self.shorten(Type.CAPTION, tr("Ctrl+O opens   ·   F1 shows all keys"), room)
         self.text(x, top + card_height - self.px(30), keys, Type.CAPTION, Ink.TEXT_FAINT, anchor="center")
 
-    def _place_buttons(self, x: int, y: int) -> None:
-        gap = self.px(Space.SMALL)
+    def _line(self, x: int, y: int, words: str, style: TextStyle, colour: Colour, width: int) -> int:
+        """Centred words from ``y`` down, wrapped; where they end."""
+        item = self.text(x, y, words, style, colour, anchor="n", width=width)
+        self.canvas.itemconfigure(item, justify="center")
+        return int(self.canvas.bbox(item)[3])
+
+    def _place_buttons(self, x: int, y: int, room: int) -> None:
+        """Side by side, or below each other where there is no room."""
+        gap, step = self.px(Space.SMALL), self.px(42)
         widths = [self.px(button.cget("width")) for button in self._buttons]
-        at = x - (sum(widths) + gap * (len(widths) - 1)) // 2
+        together = sum(widths) + gap * (len(widths) - 1)
+        at = x - together // 2
         for button, width in zip(self._buttons, widths, strict=True):
-            self.canvas.create_window(at, y, window=button, anchor="w")
-            at += width + gap
+            if together <= room:
+                self.canvas.create_window(at, y, window=button, anchor="w")
+                at += width + gap
+            else:
+                self.canvas.create_window(x, y, window=button, anchor="center")
+                y += step
+        y += step if together <= room else 0
         if self.sample is not None:
-            self.canvas.create_window(x, y + self.px(42), window=self.sample, anchor="center")
+            self.canvas.create_window(x, y, window=self.sample, anchor="center")
 
 
 class ProgressStrip(Surface):
     """Several images under way: how far, how long still, and a way to stop."""
 
-    def __init__(self, master: Any, *, on_cancel: Callable[[], None]) -> None:
+    def __init__(self, master: Any, *, on_cancel: Callable[[], None], on_resume: Callable[[], None]) -> None:
         self._progress: ProgressDisplay | None = None
         super().__init__(master, height=44, ground=Ink.PANEL)
         self.cancel = Button(
-            self.canvas, text="Cancel", kind="secondary", height=26, style=Type.SMALL_STRONG, command=on_cancel,
-            ground=Ink.PANEL, tooltip="Stop; what is answered stays (Ctrl+.)",
+            self.canvas, text=tr("Cancel"), kind="secondary", height=26, style=Type.SMALL_STRONG, command=on_cancel,
+            ground=Ink.PANEL, tooltip=tr("Stop; what is answered stays (Ctrl+.)"),
+        )  # fmt: skip
+        self.resume = Button(
+            self.canvas, text=tr("Resume the rest"), kind="secondary", height=26, style=Type.SMALL_STRONG,
+            command=on_resume, ground=Ink.PANEL, tooltip=tr("Classify what was cancelled"),
         )  # fmt: skip
 
     def show(self, progress: ProgressDisplay) -> None:
@@ -217,11 +241,12 @@ class ProgressStrip(Surface):
         width, height = self.canvas.winfo_width(), self.canvas.winfo_height()
         pad, middle = self.px(Space.LARGE), height // 2
         self.canvas.create_line(0, 0, width, 0, fill=self.colour(Ink.LINE))
-        self.canvas.create_window(width - pad, middle, window=self.cancel, anchor="e")
-        right = width - pad - self.px(self.cancel.cget("width")) - pad
+        button = self.resume if progress.resumable else self.cancel
+        self.canvas.create_window(width - pad, middle, window=button, anchor="e")
+        right = width - pad - self.px(button.cget("width")) - pad
         self.text(pad, middle, progress.text, Type.SMALL_STRONG)
         left = pad + self.measure(Type.SMALL_STRONG, progress.text) + self.px(Space.MEDIUM)
-        notes = [f"{progress.failed:,} failed"] if progress.failed else []
+        notes = [tr("{failed:,} failed", failed=progress.failed)] if progress.failed else []
         notes += [progress.remaining] if progress.remaining else []
         words = " · ".join(notes)
         if words:
@@ -271,6 +296,7 @@ class Viewer(ctk.CTkFrame):
         on_attention: Callable[[], None],
         on_opacity: Callable[[float], None],
         on_cancel: Callable[[], None],
+        on_resume: Callable[[], None],
     ) -> None:
         super().__init__(master, corner_radius=0, fg_color=Ink.STAGE)
         self.grid_columnconfigure(0, weight=1)
@@ -288,7 +314,7 @@ class Viewer(ctk.CTkFrame):
         self.banner = Banner(self)
         self.image.grid(row=2, column=0, sticky="nsew")
         self.empty = EmptyState(self, on_files=on_files, on_folder=on_folder, on_sample=on_sample)
-        self.progress = ProgressStrip(self, on_cancel=on_cancel)
+        self.progress = ProgressStrip(self, on_cancel=on_cancel, on_resume=on_resume)
         self.bind("<Configure>", self._resized, add="+")
 
     def show_empty(self, empty: bool) -> None:
@@ -318,7 +344,7 @@ class Viewer(ctk.CTkFrame):
         self.progress.grid(row=3, column=0, sticky="ew")
 
     def _resized(self, event: Any) -> None:
-        self.tools.label(event.width / self.image.scale >= LABELS_FROM)
+        self.tools.fit_into(event.width / self.image.scale)
 
 
 __all__ = ["Banner", "EmptyState", "ProgressStrip", "Radius", "ToolBar", "Viewer"]

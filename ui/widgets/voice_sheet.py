@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from domain.words import mark, tr
 from ui.presenters.speech_presenter import SpeechDisplay, SpeechPresenter
 from ui.theme import Ink, Space, Tones, Type
 from ui.widgets.button import Button
@@ -16,50 +17,59 @@ from ui.widgets.slider import Slider
 
 FIELD = 300
 _LABELS = 104
-ANNOUNCEMENTS = (("all", "All"), ("suspicious", "Suspicious"), ("summary", "Summary"), ("none", "None"))
+ANNOUNCEMENTS = (
+    ("all", mark("All")),
+    ("suspicious", mark("Suspicious")),
+    ("summary", mark("Summary")),
+    ("none", mark("None")),
+)
 
 
 class VoiceSheet(Sheet):
     """Every change is sent at once and heard with the next sentence."""
 
     def __init__(self, window: Any, speech: SpeechPresenter, on_close: Callable[[], None]) -> None:
-        super().__init__(window, title="Voice", on_close=on_close)
+        super().__init__(window, title=tr("Voice"), on_close=on_close)
         self._speech = speech
         self._row = 0
         self.body.grid_columnconfigure(0, minsize=_LABELS)
         display = speech.display
         self._status = words(self.body, "", Type.SMALL, Tones.WARNING.ink, wrap=_LABELS + FIELD)
         self._status.grid(row=self._next(), column=0, columnspan=2, sticky="w")
-        self._engine = self._field("Engine", self._chooser(self._show_engines))
-        self._voice = self._field("Voice", self._chooser(self._show_voices))
+        self._engine = self._field(tr("Engine"), self._chooser(self._show_engines))
+        self._voice = self._field(tr("Voice"), self._chooser(self._show_voices))
         self._rate = self._field(
-            "Words a minute",
+            tr("Words a minute"),
             Slider(
                 self.body, low=80, high=450, value=display.rate_wpm, step=10, width=FIELD, ground=Ink.PANEL,
                 on_change=lambda value: speech.set_rate(round(value)), when_released=True,
             ),
         )  # fmt: skip
         self._volume = self._field(
-            "Loudness",
+            tr("Loudness"),
             Slider(
                 self.body, low=0, high=1, value=display.volume, step=0.05, width=FIELD, ground=Ink.PANEL,
                 on_change=speech.set_volume, when_released=True,
             ),
         )  # fmt: skip
         self._language = self._field(
-            "Language",
+            tr("Language"),
             Segmented(
-                self.body, choices=(("en", "English"), ("zh", "Chinese")), chosen=display.language, width=FIELD,
+                self.body, choices=(("en", "English"), ("zh", "中文")), chosen=display.language, width=FIELD,
                 on_choose=lambda key: speech.choose_language("zh" if key == "zh" else "en"), ground=Ink.PANEL,
             ),
         )  # fmt: skip
         self._announce = self._field(
-            "Announce",
+            tr("Announce"),
             Segmented(
-                self.body, choices=ANNOUNCEMENTS, chosen=display.announcements, width=FIELD,
-                on_choose=lambda key: speech.announce(key), ground=Ink.PANEL,  # type: ignore[arg-type]
+                self.body,
+                choices=[(key, tr(label)) for key, label in ANNOUNCEMENTS],
+                chosen=display.announcements,
+                width=FIELD,
+                on_choose=lambda key: speech.announce(key),  # type: ignore[arg-type]
+                ground=Ink.PANEL,
             ),
-        )  # fmt: skip
+        )
         self.show(display)
 
     def show(self, display: SpeechDisplay) -> None:
@@ -67,7 +77,7 @@ class VoiceSheet(Sheet):
         self._status.configure(text=_trouble(display))
         self._engine.set(text=display.engine or "–", enabled=display.present)
         voice = next((voice.name for voice in display.voices if voice.id == display.voice), None)
-        self._voice.set(text=voice or "The language's own", enabled=display.present and bool(display.voices))
+        self._voice.set(text=voice or tr("The language's own"), enabled=display.present and bool(display.voices))
         self._rate.set(display.rate_wpm, enabled=display.present)
         self._volume.set(display.volume, enabled=display.present)
         self._language.set(display.language)
@@ -109,9 +119,9 @@ class VoiceSheet(Sheet):
 
 def _trouble(display: SpeechDisplay) -> str:
     if not display.present:
-        return "The speech worker is not running; results are shown, not said."
+        return tr("The speech worker is not running; results are shown, not said.")
     if not display.has_sound_device:
-        return "This computer has no sound device; captions go on."
+        return tr("This computer has no sound device; captions go on.")
     return ""
 
 

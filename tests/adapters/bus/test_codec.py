@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from domain.errors import MalformedFrame, ProtocolMismatch, UnknownMessageType
 from domain.messages.bodies import BODY_TYPES
 from domain.messages.envelope import PROTOCOL_TAG, Envelope
 from domain.messages.imaging import ClassifyImages
-from domain.messages.jobs import RequestRejected
+from domain.messages.jobs import JobAccepted, RequestRejected
 from tests.builders import a_request, an_answer, an_item
 
 REFUSALS = (MalformedFrame, UnknownMessageType, ProtocolMismatch)
@@ -26,7 +27,10 @@ def header(type_name: str = "JobAccepted", **changes: object) -> bytes:
 
 
 def test_a_message_comes_out_as_it_went_in() -> None:
-    for envelope in (a_request("j", [b"one", b"two"]), an_answer(a_request("j"), heat_map=(2, 3))):
+    with_deadline = Envelope.of(
+        JobAccepted(queued_before=0), source="t", session="s1", deadline=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    for envelope in (a_request("j", [b"one", b"two"]), an_answer(a_request("j"), heat_map=(2, 3)), with_deadline):
         assert codec.decode(codec.encode(envelope)) == envelope
 
 
@@ -59,6 +63,8 @@ def test_buffers_may_be_views() -> None:
         ([PROTOCOL_TAG, header("QueryHistory"), b'{"before":99999999999999999999}'], MalformedFrame, "before"),
         ([PROTOCOL_TAG, header("UtteranceStarted"), b"[" * 100_000], MalformedFrame, "body"),
         ([PROTOCOL_TAG, header("ConfigureSpeech"), b'{"volume":NaN}'], MalformedFrame, "volume"),
+        ([PROTOCOL_TAG, header(deadline="soon"), b'{"queued_before":0}'], MalformedFrame, "deadline"),
+        ([PROTOCOL_TAG, header(deadline="2026-01-01T00:00:05"), b'{"queued_before":0}'], MalformedFrame, "deadline"),
         ([PROTOCOL_TAG, header(session="a|b"), b'{"queued_before":0}'], MalformedFrame, "session"),
         ([PROTOCOL_TAG, header(session="speech:s1"), b'{"queued_before":0}'], MalformedFrame, "session"),
         ([PROTOCOL_TAG, header("Detonate"), b"{}"], UnknownMessageType, "Detonate"),
@@ -126,7 +132,7 @@ def test_a_valid_message_with_any_byte_changed_is_decoded_or_refused_and_nothing
     frame = frames[data.draw(st.integers(0, len(frames) - 1))]
     frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(*REFUSALS):
-        codec.decode(frames)
+        assert isinstance(codec.decode(frames), Envelope)
 
 
 def test_a_refusal_is_correlated_to_its_request_as_far_as_that_can_be_read() -> None:

@@ -16,6 +16,8 @@ from adapters.models.storage import pack, unpack
 from domain.errors import UnknownArchitecture
 
 #: The families that the paper and its wishes name.
+pytestmark = pytest.mark.training
+
 FAMILIES = {
     *("LeNet", "AlexNet", "ZFNet", "VGG", "GoogLeNet", "plain", "ResNet", "Wide ResNet", "ResNeXt", "Res2Net"),
     *("iResNet", "ResNeSt", "RegNet", "NASNet", "ViT", "spiking"),

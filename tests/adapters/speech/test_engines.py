@@ -15,10 +15,11 @@ from adapters.speech.child import RendererChild
 from adapters.speech.engines import EngineRegistry
 from adapters.speech.espeak_engine import EspeakEngine
 from adapters.speech.pyttsx3_engine import Pyttsx3Engine
-from adapters.speech.sound import loudness, samples_of
+from adapters.speech.sound import samples_of
 from adapters.speech.voices import speaks
 from domain.errors import EngineUnavailable, UnknownEngine
 from domain.ports import SpeechEngine
+from tests.audio import loudness
 from tests.fakes.speech import FakeEngine
 
 SENTENCE = "This patch looks suspicious for tumour."
@@ -142,7 +143,7 @@ def test_pyttsx3_needs_no_debian_package(engines: Callable[[str], SpeechEngine],
 
 #: A renderer that does as the text says; it prints noise to its standard output first, as pyttsx3 does.
 MOODY = """
-import os, sys, threading
+import os, signal, sys
 sys.argv = ["child", "moody"]
 from adapters.speech import child_main
 class Moody:
@@ -153,7 +154,7 @@ class Moody:
     def render(self, text, voice, rate_wpm):
         print("noise")
         if text == "hang":
-            threading.Event().wait()
+            signal.pause()
         if text == "crash":
             os._exit(3)
         if text == "raise":

@@ -16,9 +16,10 @@ import pytest
 
 from adapters.speech import player as player_module
 from adapters.speech.player import SoundDevicePlayer, load_portaudio
-from adapters.speech.sound import loudness, pcm_from_wav, resampled, samples_of, scaled
+from adapters.speech.sound import pcm_from_wav, resampled, samples_of, scaled
 from domain.errors import EngineUnavailable, NoSoundDevice
 from domain.ports import Pcm
+from tests.audio import loudness
 
 
 def wav(samples: bytes, *, width: int = 2, channels: int = 1, rate: int = 16000) -> bytes:
@@ -168,7 +169,11 @@ class TestDevices:
         assert play(Device(stalls=True), stalled_s=0.05) is False
 
     def test_stop_with_nothing_playing_is_harmless(self) -> None:
-        SoundDevicePlayer(Device).stop()
+        ends: queue.Queue[bool] = queue.Queue()
+        player = SoundDevicePlayer(Device)
+        player.stop()
+        player.play(SOUND, volume=1, on_end=ends.put)
+        assert ends.get(timeout=20) is True
 
 
 class TestWithoutPortAudio:

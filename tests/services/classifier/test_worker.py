@@ -335,7 +335,7 @@ def test_a_frozen_forward_pass_shows_in_the_heartbeats(worker: WorkerAtWork) -> 
 
     wait_until(lambda: slowest() > 0.3, what="a heartbeat that tells of a long forward pass")
     held.set()
-    worker.line.wait_sent(ImagesClassified)
+    assert worker.line.wait_sent(ImagesClassified)
 
 
 # --- explanations --------------------------------------------------------------------------------------------------

@@ -111,7 +111,6 @@ def test_a_process_started_by_hand_has_nobody_to_tell() -> None:
     life = Lifecycle("test")
     life.start()
     life.ready("alone")
-    assert not life.supervised
     assert not life.stop.is_set()
 
 
@@ -120,7 +119,6 @@ def test_readiness_is_one_line_on_the_pipe() -> None:
     life = Lifecycle("test", status_fd=pipes.status_end)
     life.ready("two\nlines")
     assert pipes.said() == "READY two lines\n"
-    assert life.supervised
 
 
 CHILD = """
@@ -133,8 +131,9 @@ if sys.argv[1] == "obeys":
     life.stop.wait(60)
     sys.exit(7)
 else:
-    import threading
-    threading.Event().wait(60)
+    import signal
+    while True:
+        signal.pause()
 """
 
 

@@ -194,7 +194,9 @@ class TestSettingsSurvive:
 
     def test_a_folder_that_cannot_be_written_costs_no_more_than_the_memory(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        SettingsFile(tmp_path / "file" / "speech.json").save(SpeechSettings())
+        memory = SettingsFile(tmp_path / "file" / "speech.json")
+        memory.save(SpeechSettings(engine="none"))
+        assert memory.load("pyttsx3", "en").engine == "pyttsx3"
 
     def test_an_unknown_engine_is_refused_at_the_start_with_the_names(
         self, file: SettingsFile, folders: Folders

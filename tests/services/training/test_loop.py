@@ -21,6 +21,8 @@ from services.training.run import Run
 from services.training.run_folder import BEST, BEST_BEFORE, CHECKPOINT, CURVES, HISTORY, RunFolder
 from tests.fakes.patches import FakePatches
 
+pytestmark = pytest.mark.training
+
 TRAINING, TUNING = FakePatches(48, seed=1), FakePatches(24, seed=2)
 STILL = {
     "stain_jitter": 0,

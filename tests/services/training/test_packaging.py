@@ -31,6 +31,8 @@ from services.training.wiring import training_adapters
 from tests.fakes.patches import FakePatches
 from tests.services.training.test_loop import Quiet
 
+pytestmark = pytest.mark.training
+
 ADAPTERS = training_adapters(load_settings())
 TRAINING, HELD_OUT = FakePatches(64, seed=1), FakePatches(64, seed=2)
 PROTOCOL = EvaluationProtocol("fakes, held out", sensitivity=0.95, shifted=6)

@@ -21,6 +21,8 @@ from services.training.run_folder import BEST, CHECKPOINT
 from tests.fakes.patches import FakePatches
 from tests.services.training.labelled_folder import labelled_folder, write_split
 
+pytestmark = pytest.mark.training
+
 SMALL = ("--architecture", "lenet5", "--phases", "1x48", "--batch-size", "8", "--precision", "32-true")
 
 
@@ -372,8 +374,8 @@ def test_a_folder_without_patches_is_named(
         (("--device", "mps"), 1, "cannot compute on mps"),
         (("--set", "colour"), 64, "is not FIELD=VALUE"),
         (("--seed", "x"), 64, "invalid int value"),
-        (("--workers", "0"), 64, "is not a whole number above 0"),
-        (("--threads", "-3"), 64, "is not a whole number above 0"),
+        (("--workers", "0"), 64, "is not a whole number above zero"),
+        (("--threads", "-3"), 64, "is not a whole number above zero"),
         (("--precision", "64"), 64, "invalid choice"),
         (("--checkpoint-seconds", "soon"), 64, "is not a number of seconds"),
     ],

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from domain.messages.imaging import ClassifyImages
 from domain.messages.speech import ConfigureSpeech, RepeatUtterance, StopSpeaking, UtteranceStarted
 from tests.ui.desktop.conftest import Stage
 from tests.ui.desktop.xdnd import DropSource
+from ui.presenters.entries import EntryState
 from ui.widgets.picture import PyramidPicture
 
 pytestmark = pytest.mark.window
@@ -58,11 +60,27 @@ def test_a_dropped_file_whose_path_has_spaces_and_accents_gets_a_verdict(stage: 
     source.close()
 
 
+def test_the_rest_of_what_was_cancelled_is_resumed_by_one_click(stage: Stage, patch: Path) -> None:
+    files = [patch, patch.with_name("second.png")]
+    files[1].write_bytes(patch.read_bytes())
+    stage.holds_jobs = True
+    stage.presenter.open(files)
+    strip = stage.window.viewer.progress
+    stage.until(lambda: stage.client.bodies(ClassifyImages) and strip.cancel.canvas.winfo_viewable())
+    stage.click(strip.cancel)
+    stage.holds_jobs = False
+    stage.click(strip.resume)
+    stage.until(lambda: stage.verdict() == "Suspicious for tumour", what="the verdict")
+    stage.until(lambda: not strip.winfo_viewable(), what="nothing more to be resumed")
+    assert {entry.state for entry in stage.presenter.worklist.ordered()} == {EntryState.DONE}
+
+
 def test_the_stop_button_silences_the_voice(stage: Stage) -> None:
     stage.client.event(UtteranceStarted(utterance_id="u", text="Suspicious for tumour.", audible=True))
     stage.until(lambda: stage.window.status.captions._caption.speaking and stage.window.status.stop.enabled)
     stage.click(stage.window.status.stop)
     stage.until(lambda: stage.client.bodies(StopSpeaking), what="StopSpeaking")
+    assert len(stage.client.bodies(StopSpeaking)) == 1
 
 
 def test_single_keys_mute_repeat_and_stop(stage: Stage) -> None:
@@ -110,6 +128,7 @@ def test_both_themes_draw_light_on_dark_and_dark_on_light(stage: Stage) -> None:
     stage.until(lambda: ground() < 40, what="a dark panel")
     stage.window.set_theme("light")
     stage.until(lambda: ground() > 240, what="a light panel again")
+    assert stage.preferences.remembered.theme == "light"
 
 
 def test_everything_grows_with_the_scaling(stage: Stage) -> None:
@@ -138,6 +157,7 @@ def test_a_failure_is_a_card_with_a_way_out(stage: Stage, patch: Path) -> None:
     stage.presenter.open([patch])
     stage.until(lambda: getattr(stage.window.details._card, "title", "") == "The file is empty")
     stage.until(stage.window.details.retry_button.winfo_viewable)
+    assert not stage.client.bodies(ClassifyImages), "what cannot be read is not sent"
 
 
 def test_help_opens_with_f1_and_closes_with_escape(stage: Stage) -> None:
@@ -156,6 +176,7 @@ def test_buttons_are_reached_and_pressed_by_the_keyboard_alone(stage: Stage) -> 
     stage.until(lambda: stage.window.status.stop.focused)
     stage.key("Return")
     stage.until(lambda: stage.client.bodies(StopSpeaking))
+    assert len(stage.client.bodies(StopSpeaking)) == 1
 
 
 def test_the_history_is_cleared_only_after_a_question(stage: Stage) -> None:

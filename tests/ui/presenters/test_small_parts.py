@@ -104,7 +104,7 @@ def test_settings_survive_a_restart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"scaling": 99}', b"\xff\xfe"])
 def test_a_damaged_settings_file_is_no_reason_not_to_start(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(damage)
-    assert Preferences(tmp_path).remembered.scaling == 1.0
+    assert Preferences(tmp_path).remembered.scaling is None
 
 
 def test_a_folders_scale_holds_for_the_folders_below_it_and_can_be_taken_back(tmp_path: Path) -> None:
