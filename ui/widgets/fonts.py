@@ -14,6 +14,8 @@ from ui.theme import FONT_FAMILIES, TextStyle, Weight
 #: See the file: with it Tk can show a family's Regular face beside its Medium one.
 FONT_CONFIGURATION = Path(__file__).parents[1] / "assets" / "fonts.conf"
 REGULAR_FACE = "Histovox Text"
+#: Measuring asks Tk each time; lists ask for the same names at every drawing.
+MOST_FITTED = 4096
 
 _SUFFIX: dict[Weight, str] = {"regular": "", "medium": " Medium", "semibold": " SemiBold"}
 
@@ -40,6 +42,7 @@ class Fonts:
         if self.family == "Inter" and tkfont.Font(root, (REGULAR_FACE, -13)).actual("family") == "Inter":
             self._faces["regular"] = (REGULAR_FACE, "normal")
         self._measures: dict[tuple[TextStyle, float], tkfont.Font] = {}
+        self._fitted: dict[tuple[TextStyle, float, str, int, bool], str] = {}
         self._root = root
 
     def at(self, style: TextStyle, scale: float = 1.0) -> tuple[str, int, str]:
@@ -65,7 +68,15 @@ class Fonts:
 
         ``middle`` keeps both ends, as befits file names.
         """
-        font = self._font(style, scale)
+        asked = (style, scale, text, width, middle)
+        known = self._fitted.get(asked)
+        if known is None:
+            if len(self._fitted) >= MOST_FITTED:
+                self._fitted.clear()
+            known = self._fitted[asked] = self._fit(self._font(style, scale), text, width, middle)
+        return known
+
+    def _fit(self, font: tkfont.Font, text: str, width: int, middle: bool) -> str:
         if width <= 0:
             return ""
         if font.measure(text) <= width:
