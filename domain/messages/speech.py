@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from domain.errors import Fault
+from domain.languages import Language as Language
 from domain.messages.base import Message
 from domain.tally import Tally
-from domain.values import Language as Language
 from domain.values import Value
 
 

@@ -19,7 +19,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import get_args
 
-from domain.values import Language as Language
+from domain.languages import Language as Language
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 LOCALE = Path(__file__).parent / "locale"
