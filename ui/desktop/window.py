@@ -83,6 +83,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._voice_sheet: Any = None
         self._system_theme: str | None = None
         self._closed: Callable[[], None] = lambda: None
+        self._watched: list[int] = []
         self.sheet: Any = None
         self._set_geometry(remembered.geometry)
         self._side_widths = (Size.SIDEBAR, Size.DETAILS)
@@ -103,10 +104,11 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
     @property
     def watch(self) -> Callable[[int, Callable[[], None]], None] | None:
         """Calls back whenever a descriptor is readable; None where Tk cannot watch one (Windows)."""
-        watch_file = getattr(self.tk, "createfilehandler", None)
-        if watch_file is None:
-            return None
-        return lambda descriptor, call: watch_file(descriptor, tkinter.READABLE, lambda *_: call())
+        return self._watch_descriptor if hasattr(self.tk, "createfilehandler") else None
+
+    def _watch_descriptor(self, descriptor: int, call: Callable[[], None]) -> None:
+        self.tk.createfilehandler(descriptor, tkinter.READABLE, lambda *_: call())
+        self._watched.append(descriptor)
 
     @property
     def presenter(self) -> MainPresenter:
@@ -552,5 +554,8 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             self._preferences.change(geometry=tkinter.Tk.geometry(self))
         if self._chooser is not None:
             self._chooser.close()
+        # Tk keeps a handler beyond the window, and would call it for ever once its descriptor is another file's.
+        while self._watched:
+            self.tk.deletefilehandler(self._watched.pop())
         self._closed()
         self.quit()
