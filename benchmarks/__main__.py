@@ -61,7 +61,7 @@ def measure(options: argparse.Namespace) -> str:
     bare = BareForward(options.models_dir / name)
     size, um_per_px = bare.classifier.patch_px, bare.classifier.um_per_px
     patches = stored(options.data, size) if options.data else drawn(size, um_per_px)
-    found = report.Findings(
+    found = report.BenchmarkResults(
         command=_command(options),
         machine=machine.describe(bare.device, torch.get_num_threads()),
         model=f"{bare.classifier.identity.title} (`{name}`)",
@@ -73,7 +73,7 @@ def measure(options: argparse.Namespace) -> str:
             say(f"a classifier is ready; {patches.origin}")
             if "throughput" in options.only:
                 found.throughput = throughput.measure_throughput(
-                    client, bare, patches, rounds=options.rounds, side_s=options.side_seconds, say=say
+                    client, bare, patches, rounds=options.rounds, side_s=options.side_seconds, on_status=say
                 )
             bare.use(patches, found.throughput.batch if found.throughput else 1)
             if "latency" in options.only:

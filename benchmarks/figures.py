@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """Repeated measurements of one thing, in ``unit``."""
 
     values: tuple[float, ...]
     unit: str = ""
 
     @classmethod
-    def of(cls, values: Sequence[float], unit: str = "") -> Figure:
+    def of(cls, values: Sequence[float], unit: str = "") -> Measurement:
         """A figure of at least one measurement."""
         if not values:
             raise ValueError("a figure needs at least one measurement")

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from adapters.imaging import synthetic
+from adapters.imaging.decoder import ImageFileReader
+from domain.image_formats import has_image_suffix
 from domain.messages.imaging import ClassifyImages, ImageItem
 from domain.values import Priority, Scale, ScaleSource
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 #: As clients group small files.
 PER_JOB = 32
 
@@ -34,7 +35,7 @@ class PatchFiles:
     def pixels(self, count: int) -> NDArray[np.uint8]:
         """The first ``count`` (repeated as needed) decoded, N×H×W×3 uint8."""
         chosen = itertools.islice(itertools.cycle(self.files), count)
-        return np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in chosen])
+        return np.stack([ImageFileReader().decode(file).pixels for file in chosen])
 
     def jobs(self, count: int, um_per_px: float) -> Iterator[tuple[ClassifyImages, list[bytes]]]:
         """Bulk jobs of ``count`` patches (repeated as needed) together."""
@@ -62,7 +63,7 @@ def job(files: Sequence[bytes], um_per_px: float, priority: Priority) -> Classif
 def stored(folder: Path, size: int, limit: int = 1024) -> PatchFiles:
     """Patches of ``size`` pixels below ``folder``. Raises ValueError when there are none."""
     files = []
-    for path in itertools.islice((p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES), limit):
+    for path in itertools.islice((p for p in sorted(folder.rglob("*")) if has_image_suffix(p.name)), limit):
         with Image.open(path) as image:
             if image.size == (size, size):
                 files.append(path.read_bytes())

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from benchmarks.figures import Figure
-from benchmarks.startup import Startup
+from benchmarks.figures import Measurement
+from benchmarks.startup import StartupTimes
 from benchmarks.throughput import Latency, Throughput
 
 #: What was hoped for: share of the bare forward, milliseconds, seconds.
@@ -31,7 +31,7 @@ PROTOCOL = """\
 
 
 @dataclass
-class Findings:
+class BenchmarkResults:
     """Everything that was measured; None was left out, and ``left_out`` says why."""
 
     command: str
@@ -41,12 +41,12 @@ class Findings:
     warning: str | None = None
     throughput: Throughput | None = None
     latency: Latency | None = None
-    trips: tuple[Figure, Figure] | None = None
-    startup: Startup | None = None
+    trips: tuple[Measurement, Measurement] | None = None
+    startup: StartupTimes | None = None
     left_out: list[str] = field(default_factory=list)
 
 
-def page(found: Findings) -> str:
+def page(found: BenchmarkResults) -> str:
     """Markdown."""
     today = datetime.now(UTC).date().isoformat()
     parts = [
@@ -64,7 +64,7 @@ def page(found: Findings) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _figures(found: Findings) -> str:
+def _figures(found: BenchmarkResults) -> str:
     rows = ["| What | Measured | Goal |", "|---|---|---|"]
     if found.throughput:
         share, batch = found.throughput.share, found.throughput.batch
@@ -102,7 +102,7 @@ def _goal(met: bool, goal: str) -> str:
     return f"{goal}: {'met' if met else 'missed'}"
 
 
-def _memory(found: Findings) -> list[str]:
+def _memory(found: BenchmarkResults) -> list[str]:
     if not found.startup:
         return []
     rows = ["| Process | Resident | Of which its own |", "|---|---|---|"]

@@ -17,6 +17,7 @@ from adapters.bus.client import ZmqBrokerClient
 from domain.messages.envelope import Envelope
 from domain.messages.workers import QueryStatus, StatusReported
 from services.runtime.lifecycle import LIFELINE_FD
+from services.runtime.logs import tail
 from services.runtime.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +71,7 @@ def running(settings: Settings, *arguments: str, speech: bool = False) -> Iterat
     client = client_of(settings)
     try:
         if not wait_for_worker(client, lambda: process.poll() is None):
-            raise NotRunning(f"No classifier became ready:\n{log_path.read_text('utf-8', 'replace')[-2000:]}")
+            raise NotRunning(f"No classifier became ready:\n{tail(log_path)}")
         yield client
     finally:
         client.close()

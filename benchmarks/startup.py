@@ -14,10 +14,11 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Measurement
 from benchmarks.patches import PatchFiles
 from benchmarks.stage import ROOT, NotRunning, await_answer, client_of, own_settings, stop
 from domain.messages.imaging import ImagesClassified
+from services.runtime.logs import tail
 
 PATIENCE_S = 120
 WINDOW_NAME = "Histovox"
@@ -26,13 +27,13 @@ MAKEFILE_S = {"FILE", "CLASSIFIER", "BIND", "DATA", "ARCHITECTURE", "OUT", "ARGS
 
 
 @dataclass(frozen=True)
-class Startup:
+class StartupTimes:
     """Seconds since the command was given; memory after the first verdict."""
 
     command: str
-    window: Figure
-    verdict: Figure
-    memory: dict[str, tuple[Figure, Figure]]
+    window: Measurement
+    verdict: Measurement
+    memory: dict[str, tuple[Measurement, Measurement]]
     """Process → resident and private memory."""
 
 
@@ -42,7 +43,7 @@ def why_not() -> str | None:
     return f"needs {' and '.join(missing)} (apt-get install xvfb xdotool)" if missing else None
 
 
-def measure(patches: PatchFiles, models_dir: Path, model: str | None, rounds: int) -> Startup:
+def measure(patches: PatchFiles, models_dir: Path, model: str | None, rounds: int) -> StartupTimes:
     """Start the whole application ``rounds`` times on a display of its own. Raises NotRunning."""
     windows, verdicts = [], []
     memory: dict[str, list[tuple[float, float]]] = {}
@@ -54,13 +55,13 @@ def measure(patches: PatchFiles, models_dir: Path, model: str | None, rounds: in
             for name, megabytes in held.items():
                 memory.setdefault(name, []).append(megabytes)
     figures = {
-        name: (Figure.of([rss for rss, _ in values], "MB"), Figure.of([own for _, own in values], "MB"))
+        name: (Measurement.of([rss for rss, _ in values], "MB"), Measurement.of([own for _, own in values], "MB"))
         for name, values in memory.items()
     }
-    return Startup(
+    return StartupTimes(
         " ".join(_command("PATCH")).replace(" --no-print-directory", ""),
-        Figure.of(windows, "s"),
-        Figure.of(verdicts, "s"),
+        Measurement.of(windows, "s"),
+        Measurement.of(verdicts, "s"),
         figures,
     )
 
@@ -102,7 +103,7 @@ def _once(
             verdict = time.perf_counter() - began
             return window, verdict, _memory(process.pid)
         except NotRunning as error:
-            raise NotRunning(f"{error}\n{log_path.read_text('utf-8', 'replace')[-2000:]}") from None
+            raise NotRunning(f"{error}\n{tail(log_path)}") from None
         finally:
             client.close()
             stop(process)

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from adapters.bus.client import ZmqBrokerClient
-from benchmarks.figures import Figure
+from benchmarks.figures import Measurement
 from benchmarks.forward import BareForward
 from benchmarks.patches import PatchFiles, job
 from benchmarks.stage import NotRunning, await_answer
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobFailed, RequestRejected
 from domain.messages.workers import QueryStatus, StatusReported
+from domain.ports import StatusCallback
 from domain.values import Priority
 
 #: As clients do it: enough for the broker to have work, few enough to cancel quickly.
 OUTSTANDING = 8
 ANSWERS = (ImagesClassified, JobFailed, RequestRejected)
-StatusCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Throughput:
     """Both sides, and their ratio pair by pair."""
 
-    served: Figure
-    bare: Figure
-    share: Figure
+    served: Measurement
+    bare: Measurement
+    share: Measurement
     batch: int
 
 
@@ -36,17 +35,23 @@ class Throughput:
 class Latency:
     """One interactive patch on an idle machine."""
 
-    served: Figure
-    bare: Figure
-    added: Figure
+    served: Measurement
+    bare: Measurement
+    added: Measurement
 
 
 def measure_throughput(
-    client: ZmqBrokerClient, bare: BareForward, patches: PatchFiles, *, rounds: int, side_s: float, say: StatusCallback
+    client: ZmqBrokerClient,
+    bare: BareForward,
+    patches: PatchFiles,
+    *,
+    rounds: int,
+    side_s: float,
+    on_status: StatusCallback,
 ) -> Throughput:
     """Alternate both sides for ``rounds`` pairs of about ``side_s`` seconds each, so that drift hits both alike."""
     rates = bare.take(patches)
-    say("bare forward by batch size: " + ", ".join(f"{size}: {rate:,.0f}/s" for size, rate in rates.items()))
+    on_status("bare forward by batch size: " + ", ".join(f"{size}: {rate:,.0f}/s" for size, rate in rates.items()))
     count = max(128, round(rates[bare.batch] * side_s / 64) * 64)
     um_per_px = bare.classifier.um_per_px
     _serve(client, patches, min(count, 128), um_per_px)
@@ -58,9 +63,11 @@ def measure_throughput(
         served.append(_serve(client, patches, count, um_per_px))
         if number % 2 == 0:
             alone.append(bare.rate(count))
-        say(f"round {number + 1}: {served[-1]:,.0f} of {alone[-1]:,.0f} patches/s")
+        on_status(f"round {number + 1}: {served[-1]:,.0f} of {alone[-1]:,.0f} patches/s")
     share = [ours / theirs for ours, theirs in zip(served, alone, strict=True)]
-    return Throughput(Figure.of(served, "patches/s"), Figure.of(alone, "patches/s"), Figure.of(share), bare.batch)
+    return Throughput(
+        Measurement.of(served, "patches/s"), Measurement.of(alone, "patches/s"), Measurement.of(share), bare.batch
+    )
 
 
 def _serve(client: ZmqBrokerClient, patches: PatchFiles, count: int, um_per_px: float) -> float:
@@ -99,14 +106,14 @@ def measure_latency(client: ZmqBrokerClient, bare: BareForward, patches: PatchFi
         alone.append(bare.seconds_for_one() * 1e3)
     served, alone = served[5:], alone[5:]  # the first ones warm caches
     added = [ours - theirs for ours, theirs in zip(served, alone, strict=True)]
-    return Latency(Figure.of(served, "ms"), Figure.of(alone, "ms"), Figure.of(added, "ms"))
+    return Latency(Measurement.of(served, "ms"), Measurement.of(alone, "ms"), Measurement.of(added, "ms"))
 
 
-def measure_round_trips(client: ZmqBrokerClient, rounds: int = 7, each: int = 500) -> tuple[Figure, Figure]:
+def measure_round_trips(client: ZmqBrokerClient, rounds: int = 7, each: int = 500) -> tuple[Measurement, Measurement]:
     """Small requests and answers a second: one after another, and with 32 on the way at once."""
     return (
-        Figure.of([_trips(client, each, 1) for _ in range(rounds)], "/s"),
-        Figure.of([_trips(client, each * 2, 32) for _ in range(rounds)], "/s"),
+        Measurement.of([_trips(client, each, 1) for _ in range(rounds)], "/s"),
+        Measurement.of([_trips(client, each * 2, 32) for _ in range(rounds)], "/s"),
     )
 
 

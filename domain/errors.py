@@ -24,6 +24,11 @@ class HistovoxError(Exception):
         return str(self.args[0]) if self.args else self.code
 
 
+def how_to_install(extra: str) -> str:
+    """The command that installs an optional part of Histovox, as "export"."""
+    return f".venv/bin/pip install -c constraints.txt --no-build-isolation -e '.[{extra}]'"
+
+
 class CallerError(HistovoxError):
     """The input was wrong; the same input will fail again."""
 

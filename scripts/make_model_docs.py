@@ -13,9 +13,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from adapters.models.package import PackageSummary, list_packages
-from adapters.models.package_format import Evaluation, ModelCard
+from adapters.models.package import list_packages
 from adapters.models.registry import architecture, architecture_names
+from domain.model_package import Evaluation, ModelCard, PackageSummary
 
 PAGE = ROOT / "docs" / "models.md"
 CARDS = ROOT / "docs" / "cards"

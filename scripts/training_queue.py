@@ -2,7 +2,8 @@
 
     .venv/bin/python scripts/training_queue.py docs/recipes/queue.toml --data folder --out runs/queue
 
-A stopped run goes on from its checkpoint; a finished one is skipped; after a failed one the next begins.
+A stopped run goes on from its checkpoint; a finished one is skipped; after a failed one the next begins. The queue file
+may say what trains, as ``command = ["torchrun", …]``; it is given ``--data``, ``--name``, ``--out`` and the arguments.
 ``queue.csv`` in the output folder says when each attempt ran, how it ended, and how much of the machine it took.
 """
 
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).parent.parent
+COMMAND = (sys.executable, "-m", "services.training", "train")
 LOG_COLUMNS = ("run", "began", "hours", "cpu_hours", "share_of_machine", "exit_code")
 NOTE_EVERY_S = 60.0
 """How often the times of the run under way are written down."""
@@ -35,11 +38,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the patches")
     parser.add_argument("--out", type=Path, required=True, help="for the runs' folders and the log")
     options = parser.parse_args(argv)
-    runs = tomllib.loads(options.queue.read_text("utf-8"))["run"]
+    queue = tomllib.loads(options.queue.read_text("utf-8"))
+    command = queue.get("command", COMMAND)
     options.out.mkdir(parents=True, exist_ok=True)
     yield_to_others()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the run under way is stopped too
-    codes = [train(run, options.data, options.out) for run in runs]
+    codes = [train(run, command, options.data, options.out) for run in queue["run"]]
     return 1 if any(codes) else 0
 
 
@@ -59,16 +63,15 @@ def yield_to_others() -> None:
         print("no scheduling groups here; the priority of the process alone applies", flush=True)
 
 
-def train(run: dict[str, Any], data: Path, out: Path) -> int:
-    """One run to its end, or at once 0 if it is finished. Returns the exit code of ``histovox train``."""
+def train(run: dict[str, Any], trains: Sequence[str], data: Path, out: Path) -> int:
+    """One run to its end, or at once 0 if it is finished. Returns its exit code."""
     name, folder = run["name"], out / run["name"]
     finished = folder / "finished"
     if finished.exists():
         return 0
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [argument.replace("{out}", str(out)) for argument in run["arguments"]]
-    command = [sys.executable, "-m", "services.training", "train", "--data", str(data), "--name", name]
-    command += ["--out", str(folder), "--replace", *arguments]
+    command = [*trains, "--data", str(data), "--name", name, "--out", str(folder), "--replace", *arguments]
     print(f"{name}: {' '.join(command)}", flush=True)
     # OpenMP threads that wait in a loop would take the CPU from whatever else runs.
     environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
@@ -98,12 +101,13 @@ class Attempt:
         earlier = log.read_text("utf-8") if log.exists() else ",".join(LOG_COLUMNS) + "\n"
         cpu, code = 0.0, None
         while code is None:
+            log.write_text(earlier + self.row(cpu, code), "utf-8")
             try:
                 code = self.process.wait(NOTE_EVERY_S)
             except psutil.TimeoutExpired:
                 times = self.process.cpu_times()
                 cpu = times.user + times.system
-            log.write_text(earlier + self.row(cpu, code), "utf-8")
+        log.write_text(earlier + self.row(cpu, code), "utf-8")
 
     def row(self, cpu: float, code: int | None) -> str:
         """As ``LOG_COLUMNS`` says; an attempt without an exit code is under way, or was killed with its queue."""

@@ -39,7 +39,7 @@ def source_texts(root: Path = ROOT) -> set[Key]:
     trees = {path: ast.parse(path.read_text("utf-8")) for name in FOLDERS for path in (root / name).rglob("*.py")}
     errors = error_classes(trees.values())
     found = {key for tree in trees.values() for key in _Module(tree, errors).texts()}
-    for path in (root / "services").rglob("*.j2"):
+    for path in (root / "adapters").rglob("*.j2"):
         found |= {(None, match["text"]) for match in _TEMPLATE_CALL.finditer(path.read_text("utf-8"))}
     return found
 

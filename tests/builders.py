@@ -25,8 +25,7 @@ from domain.values import (
 )
 
 if TYPE_CHECKING:
-    from adapters.models.appearance import Appearance
-    from adapters.models.package_format import ModelCard, PackageConfig
+    from domain.model_package import Appearance, ModelCard, PackageConfig
 
 _numbers = itertools.count(1)
 
@@ -122,7 +121,7 @@ def an_answer(request: Envelope, *, probability: float = 0.9, heat_map: tuple[in
 
 
 def a_package_config(architecture: str = "resnet18", **changes: object) -> PackageConfig:
-    from adapters.models.package_format import PackageConfig
+    from domain.model_package import PackageConfig
 
     normalise = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     fields = {
@@ -137,10 +136,10 @@ def a_package_config(architecture: str = "resnet18", **changes: object) -> Packa
 
 
 def an_appearance(threshold: float = 1000.0) -> Appearance:
-    """With the default threshold everything is familiar."""
-    from adapters.models.appearance import FEATURES, Appearance
+    """With the default threshold everything is in the model's domain."""
+    from domain.model_package import APPEARANCE_FEATURES, Appearance
 
-    width = len(FEATURES)
+    width = len(APPEARANCE_FEATURES)
     unit = tuple(tuple(float(row == column) for column in range(width)) for row in range(width))
     return Appearance(mean=(0.0,) * width, precision=unit, threshold=threshold, protocol="made up for a test")
 
@@ -158,15 +157,12 @@ def tiny_package(
     import torch
 
     from adapters.models import registry
-    from adapters.models.package_format import TrainingFacts
     from adapters.models.package_writer import write_package
+    from domain.model_package import CardStatement, TrainingFacts
     from domain.verdict import OperatingPoint
 
     torch.manual_seed(seed)
-    network = registry.architecture(architecture).build(2)
     fields: dict[str, Any] = {
-        "network": network,
-        "config": a_package_config(architecture),
         "title": "Tiny",
         "licence": "CC0-1.0",
         "positive_class": "tumour",
@@ -174,6 +170,11 @@ def tiny_package(
         "operating_point": OperatingPoint(),
         "operating_point_protocol": "not chosen",
         "appearance": appearance or an_appearance(),
-        "storage": storage,
     }
-    return write_package(folder, **(fields | changes))
+    return write_package(
+        folder,
+        changes.pop("network", None) or registry.architecture(architecture).build(2),
+        changes.pop("config", None) or a_package_config(architecture),
+        CardStatement(**(fields | changes)),
+        storage,
+    )

@@ -1,54 +1,50 @@
-"""Any image that a person would open, from its bytes: PNG, JPEG, TIFF, BMP, WebP, GIF, JPEG 2000.
+"""The one decoder: from a file's bytes to pixels, for serving, training, importing, measuring and the window.
 
-Files are untrusted. Size limits are read from the header before anything is decoded, and every way in which a file
-can be broken ends in one of a few errors with a sentence for the person; the cause is in the log.
+Files are untrusted. Size limits are read from the header before anything is decoded. A file that is not whole is
+refused: no format is shown in part. What its format can tell is noticed: bytes that are missing from any file, and
+wrong bytes where there are checksums (PNG, deflate) or codes without a meaning (JPEG, LZW).
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
+import logging
 import re
-import struct
 import threading
-import warnings
-from typing import Any
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from adapters.imaging import scale as image_scale
-from adapters.imaging.pixels import to_rgb
-from adapters.imaging.tiff import TiffPage
-from adapters.imaging.unreadable import damaged
-from domain.errors import EmptyFile, HistovoxError, ImageTooLarge, ImageTooSmall, NotAnImage
+from adapters.imaging.formats import JpegImage, PillowImage, PngImage
+from domain.errors import (
+    EmptyFile,
+    HistovoxError,
+    ImageTooLarge,
+    ImageTooSmall,
+    NotAnImage,
+    OutOfMemory,
+    TruncatedImage,
+)
+from domain.image_formats import IMAGE_FORMATS, format_of
 from domain.messages.envelope import Buffer
 from domain.ports import DecodedImage
 from domain.values import Note, Scale
 
-#: Pillow tries these and no others: each further format is further attack surface.
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF", "JPEG2000")
+log = logging.getLogger(__name__)
+
+#: Raised whenever some file gives other pixels than before, or is refused where it was not.
+DECODER_VERSION: Final = 2
 DEFAULT_MAX_PIXELS = 150_000_000
 #: Below this there is not even one nucleus to see.
 MIN_SIDE_PX = 16
 #: Above this many pixels an image is a large one.
 LARGE_PIXELS = 25_000_000
-#: Of a TIFF's samples as they are held while decoding: three channels of 32 bits.
+#: Of samples as they are held while decoding: three channels of 32 bits.
 BYTES_PER_PIXEL = 12
 _LARGE = threading.Lock()
 
-_MAGIC = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\x00": "TIFF",
-    b"MM\x00*": "TIFF",
-    b"II+\x00": "TIFF",
-    b"MM\x00+": "TIFF",
-    b"BM": "BMP",
-    b"GIF8": "GIF",
-    b"\x00\x00\x00\x0cjP": "JPEG 2000",
-}
 _FOREIGN = {
     b"%PDF": "a PDF document; export the picture from it",
     b"PK\x03\x04": "a ZIP archive or an office document; unpack it first",
@@ -57,19 +53,39 @@ _FOREIGN = {
     b"SQLite": "a database",
     b"<svg": "a drawing (SVG); export it as PNG",
 }
-# We refuse by our own limit, right after the header, and say ourselves what is broken; Pillow's warnings would only
-# add noise on stderr.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
-#: What Pillow raises while it looks through a damaged file's tags and pages.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, MemoryError)
+
+
+class EncodedImage(Protocol):
+    """A file whose header was read. Anything may be raised over a damaged one."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as stored."""
+        ...
+
+    @property
+    def sample_bytes(self) -> int:
+        """What has to be held while decoding."""
+        ...
+
+    def scale(self) -> Scale | None:
+        """What the file says about its scale, if that makes sense."""
+        ...
+
+    def has_more_pictures(self) -> bool:
+        """Whether the file holds other pictures than the first."""
+        ...
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The first picture, H×W×3 RGB, upright; transparent pixels are white."""
+        ...
 
 
 class ImageFileReader:
     """Port ImageReader. Stateless: any number of threads may decode at once.
 
     ``max_pixels`` also becomes Pillow's own limit for this process, which guards what Pillow allocates before we see
-    the size (a WebP's canvas, a TIFF's tiles).
+    the size (a WebP's canvas).
     """
 
     def __init__(self, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
@@ -79,56 +95,35 @@ class ImageFileReader:
     def decode(self, data: Buffer) -> DecodedImage:
         if not len(data):
             raise EmptyFile("This file is empty: it holds no bytes.")
-        kind = _kind(data)
+        kind = format_of(bytes(data[:12]))
+        if kind is None:
+            raise _foreign(bytes(data[:132]))
         try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.format == "TIFF" and not _is_simple_tiff(image):
-                    return self._decode_tiff(data)
-                return self._decode_with_pillow(image)
-        except Image.DecompressionBombError as error:
-            raise ImageTooLarge(self._too_large(_size_in(error))) from None
+            image = _opened(kind.name, data)
+            self._check_size(image)
+            with _turn(image.sample_bytes // 3):
+                pixels = image.pixels()
+            return DecodedImage(pixels, _scale(image), _notes(image))
         except HistovoxError:
             raise
-        except UnidentifiedImageError as error:
-            if kind == "TIFF":
-                return self._decode_tiff(data)
-            raise _unreadable(data, kind, error) from None
+        except Image.DecompressionBombError as error:
+            raise ImageTooLarge(self._too_large(_size_in(error))) from None
         except Exception as error:  # hostile files raise anything at all in there
-            raise _unreadable(data, kind, error) from error
+            raise _damaged(kind.name, error) from error
 
-    def _decode_with_pillow(self, image: Image.Image) -> DecodedImage:
-        self._check_size(*image.size)
-        name = "GIF" if image.format == "GIF" else image.format or "image"
-        scale, more = _scale(image), _has_more_frames(image)
-        try:
-            with _turn(image.width * image.height):
-                if more:
-                    image.seek(0)
-                image.load()
-                return DecodedImage(_rgb(ImageOps.exif_transpose(image)), scale, _notes(more))
-        except Image.DecompressionBombError:
-            raise
-        except Exception as error:
-            raise damaged(name, error) from error
-
-    def _decode_tiff(self, data: Buffer) -> DecodedImage:
-        page = TiffPage(data)
-        self._check_size(*page.size)
-        if page.sample_bytes > BYTES_PER_PIXEL * self.max_pixels:
-            raise ImageTooLarge(
-                f"This TIFF file holds {page.sample_bytes / 1e6:,.0f} MB of samples; "
-                f"the limit is {BYTES_PER_PIXEL * self.max_pixels / 1e6:,.0f}. Export it with 8 bits a channel."
-            )
-        with _turn(page.sample_bytes // 3):
-            return DecodedImage(page.pixels(), page.scale(), _notes(page.has_more_pictures()))
-
-    def _check_size(self, width: int, height: int) -> None:
+    def _check_size(self, image: EncodedImage) -> None:
+        width, height = image.size
         if width * height > self.max_pixels:
             raise ImageTooLarge(self._too_large(f"This image ({width:,} × {height:,} pixels)"))
         if min(width, height) < MIN_SIDE_PX:
             raise ImageTooSmall(
                 f"This image has {width} × {height} pixels; "
                 f"below {MIN_SIDE_PX} × {MIN_SIDE_PX} there is no tissue to see."
+            )
+        if image.sample_bytes > BYTES_PER_PIXEL * self.max_pixels:
+            raise ImageTooLarge(
+                f"This image holds {image.sample_bytes / 1e6:,.0f} MB of samples; "
+                f"the limit is {BYTES_PER_PIXEL * self.max_pixels / 1e6:,.0f}. Export it with 8 bits a channel."
             )
 
     def _too_large(self, what: str) -> str:
@@ -138,82 +133,18 @@ class ImageFileReader:
         )
 
 
-def _kind(data: Buffer) -> str | None:
-    head = bytes(data[:12])
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+def _opened(kind: str, data: Buffer) -> EncodedImage:
+    match kind:
+        case "TIFF":
+            from adapters.imaging.tiff import TiffImage  # tifffile takes 15 ms to import
 
-
-def _unreadable(data: Buffer, kind: str | None, cause: Exception) -> HistovoxError:
-    """The error for bytes that do not even open."""
-    if kind:
-        return damaged(kind, cause)
-    head = bytes(data[:132])
-    if head[128:132] == b"DICM":
-        return NotAnImage("This is a DICOM file, which cannot be read here; export it as TIFF or PNG.")
-    what = next((f"It looks like {what}." for magic, what in _FOREIGN.items() if head.startswith(magic)), "")
-    known = "Known formats: PNG, JPEG, TIFF, BMP, WebP, GIF, JPEG 2000."
-    return NotAnImage(f"This is not an image that can be read. {what or known}")
-
-
-def _is_simple_tiff(image: Any) -> bool:
-    """Whether Pillow reads it right: 8-bit, uncompressed, LZW, deflate or PackBits, in strips or tiles, no planes."""
-    tags = image.tag_v2
-    bits = tags.get(258, (1,))
-    depths = set(bits) if isinstance(bits, tuple) else {bits}
-    return (
-        image.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
-        and depths <= {1, 8}
-        and tags.get(259, 1) in (1, 5, 8, 32773, 32946)
-        and tags.get(284, 1) == 1
-    )
-
-
-def _has_more_frames(image: Image.Image) -> bool:
-    # Counting frames would read a whole file of thousands; the second one is all that matters. The second picture
-    # of an MPO is a phone's preview.
-    if image.format not in ("TIFF", "GIF", "WEBP"):
-        return False
-    if image.format == "WEBP":
-        return bool(getattr(image, "is_animated", False))
-    try:
-        image.seek(1)
-    except (EOFError, *_BROKEN):
-        return False
-    finally:
-        image.seek(0)
-    return True
-
-
-def _notes(more: bool) -> tuple[Note, ...]:
-    text = "The file holds several pictures; only the first was looked at."
-    return (Note(code="first_page_only", message=text),) if more else ()
-
-
-def _scale(image: Any) -> Scale | None:
-    """What the opened file says about its scale; nothing here may hurt the decoding."""
-    try:
-        if image.format == "TIFF":
-            tags = image.tag_v2
-            both = (float(tags[282]), float(tags[283])) if 282 in tags and 283 in tags else None
-            return image_scale.from_tiff(_description(str(tags.get(270, ""))), both, tags.get(296))
-        if dpi := image.info.get("dpi"):
-            return image_scale.from_dpi(float(dpi[0]), float(dpi[1]))
-        exif = image.getexif()
-        if 282 in exif and 283 in exif:
-            return image_scale.from_tiff("", (float(exif[282]), float(exif[283])), exif.get(296, 2))
-    except (*_BROKEN, ZeroDivisionError, AttributeError):
-        return None
-    return None
-
-
-def _description(text: str) -> str:
-    """Pillow reads Latin-1 where the standard says ASCII and microscopes write UTF-8."""
-    try:
-        return text.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return text
+            return TiffImage(data)
+        case "PNG":
+            return PngImage(data)
+        case "JPEG":
+            return JpegImage(data)
+        case _:
+            return PillowImage(data)
 
 
 def _size_in(error: Image.DecompressionBombError) -> str:
@@ -221,13 +152,34 @@ def _size_in(error: Image.DecompressionBombError) -> str:
     return f"This image ({int(found[1]) / 1e6:,.0f} million pixels)" if found else "This image"
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Any Pillow mode as H×W×3 uint8; transparent pixels become white, as on a light table."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return to_rgb(np.asarray(image))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        return to_rgb(np.asarray(image.convert("RGBA")), alpha=True)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+def _foreign(head: bytes) -> NotAnImage:
+    if head[128:132] == b"DICM":
+        return NotAnImage("This is a DICOM file, which cannot be read here; export it as TIFF or PNG.")
+    what = next((f"It looks like {what}." for magic, what in _FOREIGN.items() if head.startswith(magic)), "")
+    known = f"Known formats: {', '.join(kind.name for kind in IMAGE_FORMATS)}."
+    return NotAnImage(f"This is not an image that can be read. {what or known}")
+
+
+def _damaged(kind: str, cause: Exception) -> HistovoxError:
+    """The log gets the cause and no more: no name, for the file may come from another machine, and the decoder's
+    words, which may quote the file, only where somebody asked for them."""
+    log.info("a %s file could not be decoded (%s)", kind, type(cause).__name__)
+    log.debug("the cause", exc_info=cause)
+    if isinstance(cause, MemoryError):
+        return OutOfMemory("There is too little free memory to decode this image; end other programs and try again.")
+    return TruncatedImage(f"This {kind} file is damaged, or ends too early; export it once more.")
+
+
+def _scale(image: EncodedImage) -> Scale | None:
+    try:
+        return image.scale()
+    except Exception:  # nonsense about the scale says nothing against pixels that are whole
+        return None
+
+
+def _notes(image: EncodedImage) -> tuple[Note, ...]:
+    text = "The file holds several pictures; only the first was looked at."
+    return (Note(code="first_page_only", message=text),) if image.has_more_pictures() else ()
 
 
 def resample(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

@@ -1,53 +1,53 @@
-"""TIFF beyond what Pillow reads: 16 bits, tiles, JPEG inside (slide scanners), planes, floats, BigTIFF."""
+"""TIFF, whatever is inside: strips and tiles, any depth, planes, JPEG (slide scanners), floats, BigTIFF."""
 
 from __future__ import annotations
 
 import io
 import logging
-from typing import Any
+import math
+import struct
+from typing import Any, Final
 
 import numpy as np
+import simplejpeg
+import tifffile
 from numpy.typing import NDArray
 
 from adapters.imaging import scale as image_scale
 from adapters.imaging.pixels import cmyk_to_rgb, to_bytes, to_rgb, upright
-from adapters.imaging.unreadable import damaged
-from domain.errors import HistovoxError, NotAnImage
+from domain.errors import NotAnImage
+from domain.messages.envelope import Buffer
 from domain.values import Scale
 
 # tifffile logs what it dislikes about a file; the person gets our error instead.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 #: Levels of a pyramid, generously; each halves the last.
-MOST_LEVELS = 40
+MOST_LEVELS: Final = 40
+#: Compression: none, and JPEG with its tables in the tag (TIFF 6.0's supplement, and Photoshop's name for it).
+_NONE, _JPEG = 1, (7, 33007)
 
 
-class TiffPage:
-    """The first page of a TIFF. Raises NotAnImage, TruncatedImage, OutOfMemory."""
+class TiffImage:
+    """Port EncodedImage: the first page of a TIFF."""
 
-    def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        import tifffile
-
-        try:
-            self._file = tifffile.TiffFile(io.BytesIO(data))
-            self._page: Any = self._file.pages.first
-        except Exception as error:  # hostile files raise anything at all in there
-            raise damaged("TIFF", error) from error
+    def __init__(self, data: Buffer) -> None:
+        self._data = memoryview(data)
+        self._file = tifffile.TiffFile(io.BytesIO(data))
+        self._page: Any = self._file.pages.first
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as stored."""
         return int(self._page.imagewidth), int(self._page.imagelength)
 
     @property
     def sample_bytes(self) -> int:
-        """What has to be held while decoding; tiles reach beyond the picture's edge."""
+        """Tiles reach beyond the picture's edge."""
         page = self._page
         width = page.dtype.itemsize if page.dtype else 1
         pixels = max(page.imagewidth * page.imagelength, page.tilewidth * page.tilelength if page.is_tiled else 0)
         return int(pixels * max(1, page.samplesperpixel) * max(1, page.imagedepth) * width)
 
     def scale(self) -> Scale | None:
-        """What the file says about its scale."""
         tags = self._page.tags
         resolution = _ratio(tags.valueof(282)), _ratio(tags.valueof(283))
         both = (resolution[0], resolution[1]) if resolution[0] and resolution[1] else None
@@ -56,32 +56,48 @@ class TiffPage:
         return image_scale.from_tiff(text, both, int(unit) if unit else None)
 
     def has_more_pictures(self) -> bool:
-        """Whether further pages show something else; a scanner's pyramid levels, label and overview do not count."""
-        try:
-            if self._file.is_svs or self._file.is_ndpi or self._file.is_scn or self._file.is_philips:
-                return False
-            if self._has_page(MOST_LEVELS):
-                return True  # no pyramid is that high; counting all pages of a hostile file takes hours
-            return len(self._file.series[0].levels) < len(self._file.pages)
-        except Exception:
-            return False
+        """A scanner's pyramid levels, label and overview do not count.
 
-    def _has_page(self, index: int) -> bool:
-        try:
-            self._file.pages.get(index)
-        except IndexError:
+        Only pages that are there are asked for: tifffile's series believe what OME-XML says of itself, and a kilobyte
+        that speaks of 300 million planes costs gigabytes. Nor are they counted, which takes hours in a hostile file.
+        """
+        file = self._file
+        if file.is_svs or file.is_ndpi or file.is_scn or file.is_philips:
             return False
+        for index in range(1, MOST_LEVELS + 1):
+            try:
+                page = file.pages.get(index)
+            except IndexError:
+                return False
+            if not _is_level(page, self._page):
+                return True
         return True
 
     def pixels(self) -> NDArray[np.uint8]:
-        """H×W×3 uint8, upright."""
-        try:
-            samples = np.asarray(self._page.asarray(maxworkers=1))
-            return upright(self._coloured(samples), int(self._page.tags.valueof(274) or 1))
-        except HistovoxError:
-            raise
-        except Exception as error:
-            raise damaged("TIFF", error) from error
+        self._require_whole()
+        samples = np.asarray(self._page.asarray(maxworkers=1))
+        return upright(self._coloured(samples), int(self._page.tags.valueof(274) or 1))
+
+    def _require_whole(self) -> None:
+        """Raises ValueError where tags, strips or tiles are missing or cut off, which tifffile passes over."""
+        page, layout = self._page, self._file.tiff
+        (tags,) = struct.unpack_from(layout.tagnoformat, self._data, page.offset)
+        if len(page.tags) < tags:
+            raise ValueError("a tag cannot be read")
+        if not page.is_ndpi:  # whose offsets are of 64 bits
+            end = page.offset + layout.tagnosize + layout.tagsize * tags
+            (following,) = struct.unpack_from(layout.offsetformat, self._data, end)
+            if following >= len(self._data):
+                raise ValueError("the next page is missing")
+        segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))[: math.prod(page.chunked)]
+        if len(segments) < math.prod(page.chunked) or not all(count for _, count in segments):
+            raise ValueError("a strip or tile is missing")
+        if page.compression != _NONE and any(offset + count > len(self._data) for offset, count in segments):
+            raise ValueError("a strip or tile ends beyond the file")
+        if page.compression in _JPEG and page.bitspersample == 8:
+            tables = bytes(page.jpegtables or b"\xff\xd8\xff\xd9")[:-2]
+            for offset, count in segments:
+                _require_whole_jpeg(tables + self._data[offset + 2 : offset + count])
 
     def _coloured(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
         page = self._page
@@ -110,6 +126,21 @@ def _palette(samples: NDArray[Any], page: Any) -> NDArray[np.uint8]:
     colours = np.asarray(page.colormap)
     table = (colours >> 8).astype(np.uint8) if colours.max() > 255 else to_bytes(colours)
     return np.ascontiguousarray(np.moveaxis(table[:, samples.reshape(samples.shape[:2])], 0, -1))
+
+
+def _is_level(page: Any, first: Any) -> bool:
+    """Whether a page is marked as a reduced copy or a mask, or is as large as one: smaller, and of the same shape."""
+    if int(page.subfiletype) & 0b101:
+        return True
+    width, height = first.imagewidth, first.imagelength
+    rounding = width + height
+    return bool(page.imagewidth < width and abs(width * page.imagelength - height * page.imagewidth) <= rounding)
+
+
+def _require_whole_jpeg(data: bytes) -> None:
+    """Decodes an eighth of the size only. Raises ValueError."""
+    colours = simplejpeg.decode_jpeg_header(data)[2]
+    simplejpeg.decode_jpeg(data, "CMYK" if colours in ("CMYK", "YCCK") else "RGB", min_factor=8, strict=True)
 
 
 def _ratio(value: Any) -> float | None:

@@ -8,36 +8,16 @@ whose Mahalanobis distance exceeds nearly all of the validation patches' is flag
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from domain.model_package import APPEARANCE_FEATURES, Appearance
 
 #: Share of the validation patches that lies within the threshold.
-FAMILIAR_SHARE = 0.995
+IN_DOMAIN_SHARE = 0.995
 #: The threshold is that distance times this: scanners and stains that were not trained on lie a little further
 #: out, photographs and screens at two to ten times the distance.
 ROOM_FOR_OTHER_SCANNERS = 1.25
-
-FEATURES = (
-    "haematoxylin_mean",
-    "eosin_mean",
-    "residual_mean",
-    "haematoxylin_deviation",
-    "eosin_deviation",
-    "residual_deviation",
-    "red_green_likeness",
-    "green_blue_likeness",
-    "chroma",
-    "chroma_of_darkness",
-    "green_above_others",
-    "red_above_blue",
-    "glass_share",
-    "edge_energy",
-    "edge_fineness",
-)
 
 #: Ruifrok and Johnston's stain vectors (haematoxylin, eosin, and what is neither), as rows.
 _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
@@ -45,48 +25,29 @@ _UNMIX = np.linalg.inv(_STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True))
 _DENSITY = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
 
 
-class Appearance(BaseModel):
-    """What a model's training patches look like, as stored in its card."""
+class AppearanceCheck:
+    """Compares patches with what a model was trained on. Any thread may ask."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    descriptor: Literal["stain-15/1"] = "stain-15/1"
-    """Names the numbers that :func:`describe` computes; another version would not be comparable."""
-    mean: tuple[float, ...]
-    precision: tuple[tuple[float, ...], ...]
-    """Inverse of the covariance, row by row."""
-    threshold: float = Field(gt=0)
-    """Mahalanobis distance beyond which a patch is called unfamiliar."""
-    protocol: str
-    """How mean, precision and threshold were found."""
-
-    @model_validator(mode="after")
-    def _has_the_descriptors_shape(self) -> Appearance:
-        width = len(FEATURES)
-        if len(self.mean) != width or len(self.precision) != width or any(len(row) != width for row in self.precision):
-            raise ValueError(f"mean and precision must have {width} numbers a row, as the descriptor has")
-        return self
+    def __init__(self, appearance: Appearance) -> None:
+        self._mean = np.asarray(appearance.mean, np.float32)
+        self._precision = np.asarray(appearance.precision, np.float32)
+        self._threshold = appearance.threshold
 
     def distance(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Mahalanobis distance, shape (N,), of patches (N, P, P, 3) uint8."""
-        mean, precision = self._arrays
-        offset = describe(patches) - mean
-        squared = ((offset @ precision) * offset).sum(1)
+        offset = describe(patches) - self._mean
+        squared = ((offset @ self._precision) * offset).sum(1)
         distance: NDArray[np.float32] = np.sqrt(np.maximum(squared, 0)).astype(np.float32)
         return distance
 
-    @cached_property
-    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return np.asarray(self.mean, np.float32), np.asarray(self.precision, np.float32)
-
-    def is_familiar(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def in_domain(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Whether each patch lies within the threshold, shape (N,)."""
-        familiar: NDArray[np.bool_] = self.distance(patches) <= self.threshold
-        return familiar
+        within: NDArray[np.bool_] = self.distance(patches) <= self._threshold
+        return within
 
 
 def describe(patches: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The numbers named by ``FEATURES``, shape (N, 15), of patches (N, P, P, 3) uint8.
+    """The numbers named by ``APPEARANCE_FEATURES``, shape (N, 15), of patches (N, P, P, 3) uint8.
 
     Every second pixel is read: the numbers are statistics of thousands of pixels, and this quarters their cost.
     """
@@ -147,7 +108,7 @@ def is_glass(patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def fit_appearance(
-    train_patches: NDArray[np.uint8], valid_patches: NDArray[np.uint8], familiar_share: float = FAMILIAR_SHARE
+    train_patches: NDArray[np.uint8], valid_patches: NDArray[np.uint8], in_domain_share: float = IN_DOMAIN_SHARE
 ) -> Appearance:
     """Learn the appearance of training patches; both arrays are (N, P, P, 3) uint8. Blank glass is left out.
 
@@ -165,9 +126,9 @@ def fit_appearance(
     return Appearance(
         mean=tuple(round(float(value), 6) for value in mean),
         precision=tuple(tuple(round(float(value), 4) for value in row) for row in precision),
-        threshold=round(float(np.quantile(distances, familiar_share)) * ROOM_FOR_OTHER_SCANNERS, 4),
+        threshold=round(float(np.quantile(distances, in_domain_share)) * ROOM_FOR_OTHER_SCANNERS, 4),
         protocol=f"mean and covariance of {len(train):,} training patches with tissue; "
-        f"the threshold is {ROOM_FOR_OTHER_SCANNERS} times the distance that holds {familiar_share:.1%} of "
+        f"the threshold is {ROOM_FOR_OTHER_SCANNERS} times the distance that holds {in_domain_share:.1%} of "
         f"{len(valid):,} validation patches",
     )
 
@@ -179,4 +140,4 @@ def _tissue_features(patches: NDArray[np.uint8]) -> NDArray[np.float64]:
         tissue = block[~is_glass(block)]
         if len(tissue):
             parts.append(describe(tissue))
-    return np.concatenate(parts).astype(np.float64) if parts else np.empty((0, len(FEATURES)))
+    return np.concatenate(parts).astype(np.float64) if parts else np.empty((0, len(APPEARANCE_FEATURES)))

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from adapters.models import registry
-from adapters.models.package_format import (
+from adapters.models.smoke import smoke_contradiction, smoke_margins
+from domain.errors import BadModelPackage
+from domain.files import sha256_of
+from domain.model_package import (
     CARD_FILE,
     CONFIG_FILE,
     WEIGHTS_FILE,
+    LoadedPackage,
     ModelCard,
     PackageConfig,
+    PackageSummary,
 )
-from adapters.models.smoke import smoke_contradiction, smoke_margins
-from domain.errors import BadModelPackage
 from domain.values import ModelIdentity
 
 if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not need it
@@ -32,34 +34,6 @@ if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not ne
 #: A one-line file beside the packages.
 DEFAULT_FILE = "default"
 _M = TypeVar("_M", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class LoadedPackage:
-    """A package that passed every check; ``network`` is float32, on the CPU and in evaluation mode."""
-
-    identity: ModelIdentity
-    network: nn.Module
-    config: PackageConfig
-    card: ModelCard
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class PackageSummary:
-    """A folder under ``models/`` as ``list_packages`` finds it; ``fault`` is None when it can be used."""
-
-    name: str
-    title: str
-    fault: str | None
-    size_bytes: int
-    card: ModelCard | None
-    config: PackageConfig | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong with it, short of running it."""
-        return self.fault is None
 
 
 def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:
@@ -75,7 +49,16 @@ def package_at(folder: Path) -> PackageSummary:
     config, card, faults = _read(folder)
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) if folder.is_dir() else 0
     name = folder.resolve().name
-    return PackageSummary(name, card.title if card else name, "; ".join(faults[:8]) or None, size, card, config)
+    fault = "; ".join(faults[:8]) or None
+    return PackageSummary(name, card.title if card else name, fault, size, card, config, _family(config))
+
+
+def _family(config: PackageConfig | None) -> str:
+    """The line that an architecture comes from; its own name where nobody knows it."""
+    if config is None:
+        return ""
+    known = config.architecture in registry.architecture_names()
+    return registry.architecture(config.architecture).family if known else config.architecture
 
 
 def identity_of(summary: PackageSummary) -> ModelIdentity | None:
@@ -230,9 +213,3 @@ def _fingerprint(config: PackageConfig, card: ModelCard) -> str:
         *(m.model_dump_json() for m in (config, card.operating_point, card.appearance)),
     ]
     return hashlib.sha256("\n".join(deciding).encode()).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """The checksum of a file that may be larger than memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

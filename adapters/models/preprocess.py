@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from adapters.models.package_format import Preprocessing
+from domain.model_package import Preprocessing
 
 
 def prepare(patches: Tensor, steps: Preprocessing) -> Tensor:

@@ -1,11 +1,11 @@
-"""What a package's weights answer to a few synthetic patches, so that a mix-up is refused when it is loaded."""
+"""Margins of a package's weights for a few synthetic patches, so that a mix-up is refused when it is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from adapters.models.package_format import PackageConfig, Smoke
+from domain.model_package import PackageConfig, SmokeTest
 
 if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not need it
     from torch import nn
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # torch takes seconds to import; listing packages does not ne
 NUDGES = (1e-6, -1e-6, 1e-5)
 
 
-def smoke_of(network: nn.Module, config: PackageConfig, positive_class: str) -> Smoke:
+def smoke_of(network: nn.Module, config: PackageConfig, positive_class: str) -> SmokeTest:
     """The smoke entry of a card for ``network`` (float32, CPU; the weights as they are stored)."""
     margins = smoke_margins(network, config, positive_class)
     return stated(margins, [smoke_margins(network, config, positive_class, nudge=nudge) for nudge in NUDGES])
@@ -39,8 +39,8 @@ def smoke_margins(
     return tuple(round(float(margin), 5) for margin in margins)
 
 
-def smoke_contradiction(found: Sequence[float], smoke: Smoke) -> str | None:
-    """What is wrong when the weights do not answer the smoke patches as they did when they were packaged."""
+def smoke_contradiction(found: Sequence[float], smoke: SmokeTest) -> str | None:
+    """What differs from the smoke margins on the card; None: nothing beyond its tolerance."""
     if len(found) != len(smoke.margins):
         return f"the card states {len(smoke.margins)} smoke margins where {len(found)} patches are asked"
     if all(abs(a - b) <= smoke.tolerance for a, b in zip(found, smoke.margins, strict=True)):
@@ -51,10 +51,10 @@ def smoke_contradiction(found: Sequence[float], smoke: Smoke) -> str | None:
     return f"the weights do not behave as when they were packaged: a smoke margin is off by {worst:.3g}"
 
 
-def stated(margins: Sequence[float], nudged: Sequence[Sequence[float]]) -> Smoke:
-    """What a card says: the margins, and how far another machine may be from them."""
+def stated(margins: Sequence[float], nudged: Sequence[Sequence[float]]) -> SmokeTest:
+    """The smoke test of a card: the margins, and how far another machine may be from them."""
     # Other processors round differently, by far less than this; a swapped order is off by twice a margin. Only where
     # neurons fire or do not (spiking networks) does rounding show, so it is tried how much.
     usual = max(0.002, 0.02 * max(abs(margin) for margin in margins))
     moved = max(abs(a - b) for other in nudged for a, b in zip(other, margins, strict=True))
-    return Smoke(margins=tuple(margins), tolerance=round(max(usual, 3 * moved), 6))
+    return SmokeTest(margins=tuple(margins), tolerance=round(max(usual, 3 * moved), 6))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-Storage = Literal["int8", "bf16", "fp32"]
+from domain.model_package import Storage
+
 #: Stands behind a tensor's name for its scales; no module path contains it.
 _SCALES = "::scales"
 

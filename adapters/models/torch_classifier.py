@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adapters.models import registry
+from adapters.models.appearance import AppearanceCheck
 from adapters.models.devices import Device
 from adapters.models.fusing import fuse
 from adapters.models.gradcam import grad_cam
-from adapters.models.package import LoadedPackage
-from adapters.models.package_format import Preprocessing
 from adapters.models.preprocess import margins_of, prepare
 from domain.errors import OutOfMemory
+from domain.model_package import LoadedPackage, Preprocessing
 from domain.values import ModelIdentity
 from domain.verdict import OperatingPoint
 
@@ -42,7 +42,7 @@ class TorchClassifier:
         self._steps = package.config.preprocessing()
         self._share_seen = share_seen(self._steps, self.patch_px)
         self._positive = package.config.class_names.index(package.card.positive_class)
-        self._appearance = package.card.appearance
+        self._appearance = AppearanceCheck(package.card.appearance)
         self._layer = registry.architecture(package.config.architecture).explained_layer
         self._explained = package.network
         self._layout = _layout(device)
@@ -79,7 +79,7 @@ class TorchClassifier:
         return in_whole_patch(heat, self._share_seen)
 
     def in_domain(self, patches: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        return self._appearance.is_familiar(patches) if len(patches) else np.empty(0, bool)
+        return self._appearance.in_domain(patches) if len(patches) else np.empty(0, bool)
 
     def _forward(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():

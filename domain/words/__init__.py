@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-Language = Literal["en", "zh"]
+from domain.values import Language as Language
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 LOCALE = Path(__file__).parent / "locale"

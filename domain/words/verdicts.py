@@ -21,12 +21,15 @@ def verdict_word(word: VerdictWord) -> str:
     return tr(VERDICT_WORDS[word])
 
 
-def percent(probability: float) -> str:
-    """As "97 %": whole per cent, and never a certain 0 or 100."""
-    number = round(probability * 100)
-    if number < 1:
-        return tr("< {number} %", number=1)
-    return tr("> {number} %", number=99) if number > 99 else whole_percent(probability)
+def percent(probability: float, decimals: int = 0) -> str:
+    """As "97 %", or with decimals "97.3 %"; never a certain 0 or 100."""
+    step = 10**-decimals
+    number = round(probability * 100, decimals)
+    if number < step:
+        return tr("< {number} %", number=f"{step:.{decimals}f}")
+    if number > 100 - step:
+        return tr("> {number} %", number=f"{100 - step:.{decimals}f}")
+    return tr("{number} %", number=f"{number:.{decimals}f}")
 
 
 def whole_percent(share: float) -> str:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 
 
 class OneLine(logging.Formatter):
@@ -20,6 +21,11 @@ class OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
         return super().format(record).replace("\r", "").replace("\n", " ⏎ ")
+
+
+def tail(path: Path, characters: int = 2000) -> str:
+    """The end of a log."""
+    return path.read_text("utf-8", "replace")[-characters:]
 
 
 def configure(process: str, *, level: str | int | None = None) -> None:

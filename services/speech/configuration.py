@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from pydantic import Field, ValidationError
 
 from domain.errors import CallerError, HistovoxError, UnknownEngine
+from domain.files import write_atomically
 from domain.messages.base import Message
 from domain.messages.speech import ConfigureSpeech, Language, SetAnnouncements, SpeechConfigured, SpeechFailed, Voice
 from domain.ports import AudioPlayer
@@ -77,11 +78,8 @@ class SettingsFile:
 
     def save(self, settings: SpeechSettings) -> None:
         """Replace the file whole, so that a crash leaves the old one. A full disk costs the memory, not the voice."""
-        partial = self._path.with_suffix(".partial")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(settings.model_dump_json(indent=2), "utf-8")
-            partial.replace(self._path)
+            write_atomically(self._path, settings.model_dump_json(indent=2))
         except OSError as error:
             log.warning("the voice's settings could not be stored: %s", error)
 

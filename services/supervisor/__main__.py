@@ -14,6 +14,7 @@ from adapters.bus.session_line import ZmqSessionLine
 from adapters.file_lock import FileLock
 from adapters.system_clock import SystemClock
 from domain.errors import ConfigurationError
+from domain.files import write_atomically
 from domain.messages.workers import ProcessStateChanged
 from domain.words import mark_message
 from services.runtime import exit_codes, logs
@@ -63,8 +64,8 @@ def run(settings: Settings, options: argparse.Namespace, life: Lifecycle) -> int
             mark_message(f"Histovox is running already (in {folder}). Use its window, or close it first."),
         )
         stack.callback(lock.release)
-        _write(folder / SESSION_FILE, settings.session)
-        _write(folder / "supervisor.pid", str(os.getpid()))
+        write_atomically(folder / SESSION_FILE, f"{settings.session}\n")
+        write_atomically(folder / "supervisor.pid", f"{os.getpid()}\n")
         stack.callback((folder / "supervisor.pid").unlink, missing_ok=True)
         line = ZmqSessionLine(
             settings.publish_endpoint, settings.events_endpoint, session=settings.session, source="supervisor"
@@ -85,13 +86,6 @@ def run(settings: Settings, options: argparse.Namespace, life: Lifecycle) -> int
         supervisor = Supervisor(plan, spawn=PopenChild, clock=SystemClock(), wait=wait_for_status, publish=publish)
         life.ready(f"session {settings.session}")
         return supervisor.run(life.stop)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a small file whole, so that nobody reads half of it."""
-    fresh = path.with_suffix(".fresh")
-    fresh.write_text(f"{text}\n", "utf-8")
-    fresh.replace(path)
 
 
 if __name__ == "__main__":

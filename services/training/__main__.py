@@ -40,10 +40,12 @@ def _run(options: argparse.Namespace) -> int:
 
     from domain.errors import ConfigurationError, HistovoxError
     from services.runtime import exit_codes
+    from services.runtime.settings import load_settings
     from services.training.verbs import VERBS
+    from services.training.wiring import training_adapters
 
     try:
-        return VERBS[options.verb](options)
+        return VERBS[options.verb](options, training_adapters(load_settings()))
     except HistovoxError as error:
         sys.stderr.write(f"histovox {options.verb}: {tr_message(error.message)}\n")
         return exit_codes.CONFIGURATION if isinstance(error, ConfigurationError) else exit_codes.FAILED

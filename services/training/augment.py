@@ -1,4 +1,4 @@
-"""Augmentation that is true to histology: what a slide can look like under another scanner, stain or codec.
+"""Augmentation for histology: changes that another scanner, stain or codec would make.
 
 Works on whole batches of uint8 patches so that it costs little beside the network.
 """

@@ -32,7 +32,7 @@ class AugmentedBatch:
 
 
 @dataclass(frozen=True)
-class Share:
+class ProcessShare:
     """Which part of each batch this process trains on: process ``rank`` of ``world``."""
 
     rank: int = 0
@@ -50,11 +50,11 @@ def epoch_batches(
     epoch: int,
     *,
     first_step: int = 0,
-    share: Share | None = None,
+    share: ProcessShare | None = None,
     workers: int = 1,
 ) -> Iterator[AugmentedBatch]:
     """The batches of ``epoch`` (counted from 0) from ``first_step`` on; ``workers`` threads augment ahead of use."""
-    share = share or Share()
+    share = share or ProcessShare()
     order = torch.randperm(len(patches), generator=_generator(recipe.seed, epoch))
     steps = range(first_step, steps_per_epoch(len(patches), recipe.batch_size))
 

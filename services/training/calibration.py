@@ -1,4 +1,4 @@
-"""Choosing how a model's scores are read: temperature, threshold and uncertain band, on held-out data only."""
+"""Choosing the operating point: temperature, bias, threshold and uncertain band, on held-out data only."""
 
 from __future__ import annotations
 

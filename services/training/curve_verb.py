@@ -19,22 +19,25 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from domain.errors import BadRecipe, BadTrainingData
+from domain.evaluation_report import LearningCurvePoint
 from domain.words import tr, tr_message
+from services.models.catalogue import ModelCatalogue
+from services.models.metrics import ScoredPatches, bootstrap_intervals
 from services.runtime.exit_codes import OK
+from services.training import networks
 from services.training.batches import steps_per_epoch
-from services.training.learning_curve import CurvePoint, draw_learning_curve, fit_learning_curve
+from services.training.hardware import describe, hardware_of, make_fabric
+from services.training.learning_curve import fit_learning_curve
 from services.training.loop import predict, train
-from services.training.metrics import ScoredPatches, intervals
 from services.training.parser import flags_of
 from services.training.patches import LabelledPatches, PatchSubset
+from services.training.ports import ReportWriter, TrainingAdapters
 from services.training.progress import TrainingProgress
 from services.training.recipe import Phase, Recipe, load_recipe
 from services.training.run import Run
 from services.training.run_folder import RECIPE, RunFolder
 from services.training.splits import at_random
-from services.training.train_verb import TrainingData, read_material, require_shareable, setting_of
-from services.training.wiring import networks
-from services.training.wiring.hardware import describe, hardware_of, make_fabric
+from services.training.train_verb import TrainingData, read_training_data, require_shareable, training_setup
 
 RANDOM_SHARE = 0.1
 #: A small share gets more epochs: with fewer steps a network has not even left its starting weights.
@@ -44,18 +47,18 @@ RANDOM = "random split, as the paper's: patches of one slide may be on both side
 POINT = "point.json"
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """The verb. Each share is a run in a folder of its own, so that a kill costs one share at most."""
     recipe = load_recipe(options.recipe, flags_of(options))
     shares = _shares(options.shares)
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_shareable(recipe, fabric)
     with TrainingProgress(quiet=not fabric.is_global_zero) as progress:
-        networks.require_teachers(recipe)
-        networks.build(recipe)  # a recipe that cannot be followed is better known before the data are read
-        material = read_material(options, recipe, progress)
-        split = material.split
-        _require_new_weights(recipe, split.training)
+        networks.require_teachers(recipe, adapters.catalogue)
+        networks.build(recipe, adapters)  # a recipe that cannot be followed is better known before the data are read
+        data = read_training_data(options, recipe, progress, adapters)
+        split = data.split
+        _require_new_weights(recipe, split.training, adapters.catalogue)
         random_test, pool = _kept_aside(split.training, recipe.seed)
         tests = ((split.held_out, split.protocol), (random_test, RANDOM))
         rows: list[dict[str, Any]] = []
@@ -63,28 +66,28 @@ def run(options: argparse.Namespace) -> int:
             patches = PatchSubset(split.training, pool[: max(2, round(share * len(pool)))])
             folder = RunFolder(options.out / f"{share.numerator}-of-{share.denominator}")
             stretched = _stretched(recipe, len(patches))
-            made_of = {"recipe": stretched.model_dump(mode="json"), "data": material.digest, "patches": len(patches)}
+            made_of = {"recipe": stretched.model_dump(mode="json"), "data": data.digest, "patches": len(patches)}
             fabric.barrier()  # or a process might see the next share's point before another has begun with it
             points = _measured(folder, made_of)
             if points is None:
-                run = _trained(stretched, patches, material, folder, fabric, progress, options)
+                run = _trained(stretched, patches, data, folder, fabric, progress, options, adapters)
                 if fabric.is_global_zero:
                     points = [
-                        _point(predict(run, test, fabric, recipe), test, len(patches), protocol)
+                        _point(predict(run, test, fabric, recipe, adapters.networks), test, len(patches), protocol)
                         for test, protocol in tests
                     ]
                     folder.write_json(POINT, {"made_of": made_of, "points": points})
             rows += points or []
             _tell(points or [], progress)
         if fabric.is_global_zero:
-            _conclude(options.out, rows, split.protocol, recipe, describe(fabric), progress)
+            _conclude(options.out, rows, split.protocol, recipe, describe(fabric), progress, adapters.reports)
     return OK
 
 
-def _require_new_weights(recipe: Recipe, training: LabelledPatches) -> None:
+def _require_new_weights(recipe: Recipe, training: LabelledPatches, catalogue: ModelCatalogue) -> None:
     """What has seen these patches already does not show what so many of them teach. Raises BadRecipe."""
     for source in (recipe.start, *recipe.teacher):
-        if networks.origin_of(source).is_of(training):
+        if networks.origin_of(source, catalogue).is_of(training):
             raise BadRecipe(
                 f"{source} was trained on these very patches, so a curve that begins with it would say nothing of how "
                 "many are needed. Start from random or ImageNet weights, and without such a teacher."
@@ -121,19 +124,20 @@ def _measured(folder: RunFolder, made_of: dict[str, Any]) -> list[dict[str, Any]
 def _trained(
     recipe: Recipe,
     patches: LabelledPatches,
-    material: TrainingData,
+    data: TrainingData,
     folder: RunFolder,
     fabric: Fabric,
     progress: TrainingProgress,
     options: argparse.Namespace,
+    adapters: TrainingAdapters,
 ) -> nn.Module:
-    network, _ = networks.build(recipe)
-    run = Run(network.to(fabric.device), recipe, len(patches), material.digest)
+    network, _ = networks.build(recipe, adapters)
+    run = Run(network.to(fabric.device), recipe, len(patches), data.digest)
     if not run.restore(folder) and fabric.is_global_zero:
         folder.make()
         folder.write_json(RECIPE, recipe.model_dump(mode="json"))
     progress.say(tr("{patches:,} patches, {epochs} epochs", patches=len(patches), epochs=recipe.epochs))
-    return train(run, setting_of(options, run, patches, material, folder, fabric, progress)).to(fabric.device)
+    return train(run, training_setup(options, run, patches, data, folder, fabric, progress, adapters)).to(fabric.device)
 
 
 def _stretched(recipe: Recipe, patches: int) -> Recipe:
@@ -146,7 +150,7 @@ def _stretched(recipe: Recipe, patches: int) -> Recipe:
 
 def _point(margins: Tensor, test: LabelledPatches, n_patches: int, protocol: str) -> dict[str, Any]:
     scored = ScoredPatches(margins, test.labels)
-    measures, spread = scored.measures(), intervals(scored, test.groups, 1000, 0)
+    measures, spread = scored.measures(), bootstrap_intervals(scored, test.groups, 1000, 0)
     return {
         "n_patches": n_patches,
         "n_test": len(test),
@@ -177,11 +181,17 @@ def _tell(points: list[dict[str, Any]], progress: TrainingProgress) -> None:
 
 
 def _conclude(
-    out: Path, rows: list[dict[str, Any]], protocol: str, recipe: Recipe, hardware: str, progress: TrainingProgress
+    out: Path,
+    rows: list[dict[str, Any]],
+    protocol: str,
+    recipe: Recipe,
+    hardware: str,
+    progress: TrainingProgress,
+    reports: ReportWriter,
 ) -> None:
     folder = RunFolder(out)
-    fields = CurvePoint.model_fields
-    points = [CurvePoint(**{key: row[key] for key in fields}) for row in rows if row["protocol"] == protocol]
+    fields = LearningCurvePoint.model_fields
+    points = [LearningCurvePoint(**{key: row[key] for key in fields}) for row in rows if row["protocol"] == protocol]
     result: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "hardware": hardware, "points": rows}
     try:
         curve = fit_learning_curve(points)
@@ -191,7 +201,9 @@ def _conclude(
         result["law"] = curve.model_dump(mode="json", exclude={"points"})
         folder.write(
             "learning_curve.png",
-            draw_learning_curve(curve, tr("{architecture}: AUC by training size", architecture=recipe.architecture)),
+            reports.draw_learning_curve(
+                curve, tr("{architecture}: AUC by training size", architecture=recipe.architecture)
+            ),
         )
         progress.say(curve.sentence())
     folder.write_json("learning_curve.json", result)

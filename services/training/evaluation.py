@@ -1,4 +1,4 @@
-"""What is said of a model: measured on patches that chose nothing about it, with the protocol beside every number."""
+"""Evaluation of a model on patches that chose nothing about it; the report states its protocol with the figures."""
 
 from __future__ import annotations
 
@@ -6,23 +6,31 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from domain.errors import BadTrainingData
+from domain.evaluation_report import (
+    AllPatchesFigures,
+    ConfusionCounts,
+    EvaluationReport,
+    Interval,
+    ReportedPatches,
+    UncalibratedFigures,
+)
 from domain.verdict import OperatingPoint
 from domain.words import mark_message
+from services.models.metrics import ScoredPatches, bootstrap_intervals
+from services.models.packaging import FittedOperatingPoint
 from services.training.calibration import (
     SENSITIVITY_AT_THRESHOLD,
     calibration_ids_digest,
     choose_operating_point,
     in_calibration_half,
 )
-from services.training.metrics import ScoredPatches, intervals
 from services.training.protocol import interval_method, protocol
-from services.training.report import AllPatches, AtHalf, Cells, EvaluationReport, Interval, Reporting
 
 RANKING = ("auc", "average_precision")
 AT_HALF = ("accuracy", "sensitivity", "specificity", "f1")
@@ -30,7 +38,7 @@ DECIMALS = 6
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluatedModel:
     """What was evaluated, for the report alone: no figure depends on it."""
 
     model: str = ""
@@ -41,16 +49,9 @@ class Subject:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Fitted(NamedTuple):
-    """An operating point and the patches that it rests on."""
-
-    point: OperatingPoint
-    protocol: str
-    digest: str
-    """Of the ids of these patches; a card keeps it, so that they are recognised and never reported on."""
-
-
-def fit(margins: Tensor, labels: Tensor, ids: Sequence[str], sensitivity: float = SENSITIVITY_AT_THRESHOLD) -> Fitted:
+def fit_operating_point(
+    margins: Tensor, labels: Tensor, ids: Sequence[str], sensitivity: float = SENSITIVITY_AT_THRESHOLD
+) -> FittedOperatingPoint:
     """Choose an operating point on the calibration half of these patches; the other half is not looked at.
 
     Raises:
@@ -63,7 +64,7 @@ def fit(margins: Tensor, labels: Tensor, ids: Sequence[str], sensitivity: float 
         f"least negative log-likelihood; threshold for a sensitivity of {sensitivity:g}; the uncertain band from a "
         f"sensitivity of {1 - (1 - sensitivity) * 0.4:g} to a specificity of 0.95"
     )
-    return Fitted(point, how, calibration_ids_digest(ids))
+    return FittedOperatingPoint(point, how, calibration_ids_digest(ids))
 
 
 def reported(ids: Sequence[str], calibrated_on: str | None, chose_before: Collection[str] = ()) -> Tensor:
@@ -88,7 +89,7 @@ def evaluate(
     calibrated_on: str | None,
     *,
     chose_before: Collection[str] = (),
-    subject: Subject | None = None,
+    evaluated: EvaluatedModel | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> EvaluationReport:
@@ -100,14 +101,14 @@ def evaluate(
         BadTrainingData: there are no patches, or not one answer, label and group for each.
     """
     _check(margins, labels, ids, groups)
-    subject = subject or Subject()
+    evaluated = evaluated or EvaluatedModel()
     mask = reported(ids, calibrated_on, chose_before)
     slides = _chosen(groups, mask)
     scored = ScoredPatches(margins[mask], labels[mask], operating_point)
     raw = ScoredPatches(margins[mask], labels[mask])
     figures = {name: _defined(value) for name, value in scored.measures().items()}
     resampled = slides if slides is not None and len(set(slides)) > 1 else None
-    reporting = Reporting(
+    reporting = ReportedPatches(
         half=not bool(mask.all()),
         n_given=len(ids),
         n_calibration=len(ids) - len(scored),
@@ -121,18 +122,21 @@ def evaluate(
         temperature=operating_point.temperature,
         bias=operating_point.bias,
         band=operating_point.band,
-        tta=subject.tta,
-        protocol=protocol(reporting, classes, operating_point, calibrated_on, subject.source, subject.tta),
-        model=subject.model,
-        sha256=subject.sha256,
+        tta=evaluated.tta,
+        protocol=protocol(reporting, classes, operating_point, calibrated_on, evaluated.source, evaluated.tta),
+        model=evaluated.model,
+        sha256=evaluated.sha256,
         at_half=_at_half(raw),
-        intervals=_rounded(intervals(scored, resampled, draws, seed)) | _half_intervals(raw, resampled, draws, seed),
+        intervals=_rounded(
+            bootstrap_intervals(scored, resampled, draws, seed)
+            | _of_half(bootstrap_intervals(raw, resampled, draws, seed))
+        ),
         interval_method=interval_method(slides, draws),
         classes=classes,
         cells=_cells(scored),
         all_patches=_all(margins, labels, groups, draws, seed) if reporting.half else None,
         reporting=reporting,
-        data=dict(subject.data),
+        data=dict(evaluated.data),
         histovox=_version(),
     )
 
@@ -163,21 +167,20 @@ def _rounded(found: Mapping[str, Interval]) -> dict[str, Interval]:
     return {name: (round(low, DECIMALS), round(high, DECIMALS)) for name, (low, high) in found.items()}
 
 
-def _at_half(raw: ScoredPatches) -> AtHalf:
+def _at_half(raw: ScoredPatches) -> UncalibratedFigures:
     measures = raw.measures()
-    return AtHalf(**{name: _defined(measures[name]) for name in AT_HALF})
+    return UncalibratedFigures(**{name: _defined(measures[name]) for name in AT_HALF})
 
 
-def _half_intervals(raw: ScoredPatches, groups: Sequence[str] | None, draws: int, seed: int) -> dict[str, Interval]:
-    found = intervals(raw, groups, draws, seed)
-    return _rounded({f"at_half.{name}": found[name] for name in AT_HALF if name in found})
+def _of_half(found: Mapping[str, Interval]) -> dict[str, Interval]:
+    return {f"at_half.{name}": found[name] for name in AT_HALF if name in found}
 
 
-def _cells(scored: ScoredPatches) -> Cells:
+def _cells(scored: ScoredPatches) -> ConfusionCounts:
     counts = scored.cells()
     (tn, fp), (fn, tp) = counts.sum(axis=0).astype(int).tolist()
     normal, tumour = counts[1].sum(axis=1).astype(int).tolist()
-    return Cells(
+    return ConfusionCounts(
         true_positive=tp,
         false_positive=fp,
         true_negative=tn,
@@ -187,19 +190,18 @@ def _cells(scored: ScoredPatches) -> Cells:
     )
 
 
-def _all(margins: Tensor, labels: Tensor, groups: Sequence[str] | None, draws: int, seed: int) -> AllPatches:
+def _all(margins: Tensor, labels: Tensor, groups: Sequence[str] | None, draws: int, seed: int) -> AllPatchesFigures:
     raw = ScoredPatches(margins, labels)
     measures = raw.measures()
     groups = groups if groups is not None and len(set(groups)) > 1 else None
-    found = intervals(raw, groups, draws, seed)
+    found = bootstrap_intervals(raw, groups, draws, seed)
     ranking = {name: found[name] for name in RANKING if name in found}
-    at_half = {f"at_half.{name}": found[name] for name in AT_HALF if name in found}
-    return AllPatches(
+    return AllPatchesFigures(
         n=len(raw),
         auc=_defined(measures["auc"]),
         average_precision=_defined(measures["average_precision"]),
         at_half=_at_half(raw),
-        intervals=_rounded(ranking | at_half),
+        intervals=_rounded(ranking | _of_half(found)),
     )
 
 

@@ -12,26 +12,29 @@ from typing import Any
 
 import torch
 
+from domain.datasets import Dataset
 from domain.errors import BadTrainingData
 from domain.words import mark_message, tr, tr_message
+from services.models.packaging import require_patch_size
 from services.runtime.exit_codes import OK
-from services.training.evaluation import Subject, evaluate, reported
-from services.training.patches import LabelledPatches, PatchSubset
+from services.training import networks
+from services.training.evaluation import EvaluatedModel, evaluate, reported
+from services.training.hardware import hardware_of, make_fabric, require_one_process
+from services.training.measuring import EvaluationProtocol
+from services.training.packaging import recalibrate
+from services.training.patches import LabelledPatches, PatchSubset, PatchTensors, require_both_classes
+from services.training.ports import TrainingAdapters
 from services.training.progress import TrainingProgress
-from services.training.provenance import Origin
-from services.training.reading import Dataset, available_splits, open_images, open_split, require_both_classes
-from services.training.report_html import Extras, html_report
+from services.training.provenance import TrainingOrigin
+from services.training.report_content import report_content, write_report
 from services.training.robustness import robustness
 from services.training.run_folder import RunFolder
 from services.training.scoring import score_all
 from services.training.views import Views
-from services.training.wiring import networks, packaging
-from services.training.wiring.hardware import hardware_of, make_fabric, require_one_process
-from services.training.wiring.measuring import Protocol
 
 
 @dataclass(frozen=True)
-class Given:
+class EvaluationPatches:
     """The labelled patches of one command."""
 
     patches: LabelledPatches
@@ -42,21 +45,24 @@ class Given:
     lines: tuple[str, ...]
 
 
-def run_evaluate(options: argparse.Namespace) -> int:
+def run_evaluate(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """``evaluate``. Raises HistovoxError for all that a person can mend."""
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_one_process(fabric, "evaluate")
     with TrainingProgress() as progress:
-        package = networks.load(options.model)
+        package = adapters.catalogue.load(options.model)
         card = package.card
-        origin = Origin(card.training.recipe, card.training.digest)
-        given = given_patches(options, progress, origin, usual=("test", "valid", "train"))
-        networks.require_fitting(package, given.patches)
+        origin = TrainingOrigin(card.training.recipe, card.training.digest)
+        given = given_patches(options, progress, origin, adapters, usual=("test", "valid", "train"))
+        require_patch_size(package.config, package.identity.name, given.patches.patch_px)
         folder = RunFolder(options.report or _usual_folder(package.identity.name))
         folder.make()
-        score = networks.served(package) if options.as_served else networks.scorer(package, fabric)
+        if options.as_served:
+            score = adapters.networks.score_as_served(package)
+        else:
+            score = networks.score_package(package, fabric, adapters.networks)
         views: Views = 8 if options.tta else 1
-        margins = score_all(score, given.patches, views=views, progress=progress.counting(tr("patches scored")))
+        margins = score_all(score, given.patches, views=views, on_progress=progress.counting(tr("patches scored")))
         report = evaluate(
             margins,
             given.patches.labels,
@@ -65,19 +71,23 @@ def run_evaluate(options: argparse.Namespace) -> int:
             card.operating_point,
             card.calibration_ids,
             chose_before=card.chose_before,
-            subject=Subject(package.identity.name, card.sha256, views, given.name, given.found),
+            evaluated=EvaluatedModel(package.identity.name, card.sha256, views, given.name, given.found),
         )
-        folder.write("metrics.json", report.json_text().encode())
         shifts = []
         if options.robustness:
             mask = reported(given.patches.ids, card.calibration_ids, card.chose_before)
             kept = PatchSubset(given.patches, torch.nonzero(mask).flatten().tolist())
-            told = progress.counting_shifts()
-            shifts = robustness(score, kept, card.operating_point, limit=options.shifted, views=views, progress=told)
+            shifts = robustness(
+                score,
+                kept,
+                card.operating_point,
+                limit=options.shifted,
+                views=views,
+                on_progress=progress.counting_shifts(),
+            )
             folder.write_json("robustness.json", [row.model_dump(mode="json") for row in shifts])
-        extras = Extras(robustness=shifts, notes=given.lines)
-        page = html_report(report, margins, given.patches, title=card.title, extras=extras)
-        folder.write("report.html", page.encode())
+        content = report_content(report, margins, given.patches, title=card.title, robustness=shifts, notes=given.lines)
+        write_report(folder, content, adapters.reports)
         progress.say(report.protocol)
         for line in report.headline():
             progress.say(line)
@@ -89,24 +99,25 @@ def run_evaluate(options: argparse.Namespace) -> int:
     return OK
 
 
-def run_calibrate(options: argparse.Namespace) -> int:
+def run_calibrate(options: argparse.Namespace, adapters: TrainingAdapters) -> int:
     """``calibrate``. Raises HistovoxError for all that a person can mend."""
-    fabric = make_fabric(hardware_of(options))
+    fabric = make_fabric(hardware_of(options), adapters.usable_cores)
     require_one_process(fabric, "calibrate")
     if options.name:
-        networks.require_free_name(options.name)
+        networks.require_free_name(options.name, adapters.catalogue)
     with TrainingProgress() as progress:
-        origin = networks.origin_of(options.model)
-        given = given_patches(options, progress, origin, usual=("valid", "train"))
+        origin = networks.origin_of(options.model, adapters.catalogue)
+        given = given_patches(options, progress, origin, adapters, usual=("valid", "train"))
         require_both_classes(given.patches, "validation")
-        where, measured = packaging.recalibrate(
+        where, measured = recalibrate(
             options.model,
             options.name,
             given.patches,
-            protocol=Protocol(given.name, options.sensitivity),
+            adapters,
+            protocol=EvaluationProtocol(given.name, options.sensitivity),
             fabric=fabric,
-            say=progress.say,
-            told=progress.counting_shifts(),
+            on_status=progress.say,
+            on_progress=progress.counting_shifts(),
         )
         progress.say(
             tr(
@@ -121,8 +132,12 @@ def run_calibrate(options: argparse.Namespace) -> int:
 
 
 def given_patches(
-    options: argparse.Namespace, progress: TrainingProgress, origin: Origin, usual: Sequence[str]
-) -> Given:
+    options: argparse.Namespace,
+    progress: TrainingProgress,
+    origin: TrainingOrigin,
+    adapters: TrainingAdapters,
+    usual: Sequence[str],
+) -> EvaluationPatches:
     """The patches that ``--data`` or ``--images`` and ``--labels`` name.
 
     Where nobody says which split, it is the first of ``usual`` that is there. Of a folder that holds nothing but what
@@ -130,15 +145,15 @@ def given_patches(
 
     Raises: BadTrainingData.
     """
-    opened, name = _open(options, progress, usual)
+    opened, name = _open(options, progress, adapters, usual)
     lines = opened.report.lines()
     for line in lines:
         progress.say(line)
-    patches, name = _unseen(opened.patches, name, origin)
-    return Given(patches, name, opened.report.as_json(), lines)
+    patches, name = _unseen(PatchTensors(opened.patches), name, origin)
+    return EvaluationPatches(patches, name, opened.report.as_json(), lines)
 
 
-def _unseen(patches: LabelledPatches, name: str, origin: Origin) -> tuple[LabelledPatches, str]:
+def _unseen(patches: LabelledPatches, name: str, origin: TrainingOrigin) -> tuple[LabelledPatches, str]:
     """The patches that did not train the model, as far as its card tells, and how to call them."""
     if origin.is_of(patches):
         return patches, mark_message(
@@ -148,8 +163,9 @@ def _unseen(patches: LabelledPatches, name: str, origin: Origin) -> tuple[Labell
     return (made.held_out, f"{name}: {made.protocol}") if made else (patches, name)
 
 
-def _open(options: argparse.Namespace, progress: TrainingProgress, usual: Sequence[str]) -> tuple[Dataset, str]:
-    cache, told = networks.cache_dir(), progress.reading
+def _open(
+    options: argparse.Namespace, progress: TrainingProgress, adapters: TrainingAdapters, usual: Sequence[str]
+) -> tuple[Dataset, str]:
     images = getattr(options, "images", None)
     if images is not None or getattr(options, "labels", None) is not None:
         if images is None or options.labels is None or options.data is not None or options.split is not None:
@@ -157,16 +173,15 @@ def _open(options: argparse.Namespace, progress: TrainingProgress, usual: Sequen
                 "Give --images and --labels, both and no other, or --data (and --split, if you like)."
             )
         name = options.data_name or images.resolve().name
-        return open_images(images, options.labels, cache_dir=cache, progress=told), name
+        return adapters.datasets.open_images(images, options.labels, progress=progress.reading), name
     if options.data is None:
         raise BadTrainingData("Say where the patches are: --data FOLDER, or --images FOLDER --labels FILE.")
-    split = options.split or _usual_split(options.data, usual)
-    opened = open_split(options.data, split, cache_dir=cache, positive=options.positive, progress=told)
+    split = options.split or _usual_split(adapters.datasets.splits(options.data), options.data, usual)
+    opened = adapters.datasets.open_split(options.data, split, positive=options.positive, progress=progress.reading)
     return opened, options.data_name or f"{options.data.resolve().name}, {split}"
 
 
-def _usual_split(folder: Path, usual: Sequence[str]) -> str:
-    there = available_splits(folder)
+def _usual_split(there: Sequence[str], folder: Path, usual: Sequence[str]) -> str:
     found = next((name for name in usual if name in there), None)
     if found is None:
         raise BadTrainingData(

@@ -1,4 +1,4 @@
-"""How the error falls as the data grows, and what that says of more data than is at hand.
+"""Learning curves: how the error falls with the number of training patches, and what more of them would bring.
 
 An inverse power law, error(n) = a + b·n^−c, is what learning curves of classifiers follow between a few and very many
 examples (Cortes et al. 1993; Figueroa et al., Predicting sample size required for classification performance, 2012).
@@ -7,19 +7,15 @@ The error is 1 − AUC, n the number of training patches, a what no amount of su
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.optimize import nnls  # type: ignore[import-untyped]
 
 from domain.errors import BadTrainingData
-from domain.values import Value
-from domain.words import tr
-from services.training.curves import HELD_OUT, INK, SOFT, TRAINING, quieten
+from domain.evaluation_report import LearningCurve, LearningCurvePoint
+from services.models.metrics import Z95
 
 Floats = NDArray[np.float64]
 
@@ -27,56 +23,10 @@ Floats = NDArray[np.float64]
 FULL = 220_025
 #: Exponents that are tried; learning curves of classifiers have been seen between 0.1 and 1.
 EXPONENTS: Floats = np.linspace(0.05, 1.5, 59)
-#: A 95 % interval is so many standard deviations wide.
-WIDTH = 2 * 1.959964
-
-
-class CurvePoint(Value):
-    """One training size and how good the model was."""
-
-    n_patches: int = Field(ge=1)
-    auc: float = Field(ge=0, le=1)
-    auc_low: float = Field(ge=0, le=1)
-    auc_high: float = Field(ge=0, le=1)
-    """The 95 % interval."""
-    protocol: str
-    """On which patches; the same for all points of a curve."""
-
-
-class LearningCurve(Value):
-    """The fitted law and what it predicts."""
-
-    points: tuple[CurvePoint, ...]
-    a: float
-    b: float
-    c: float
-    n_predicted: int
-    auc_predicted: float
-    auc_interval: tuple[float, float]
-    """95 %, from the points' own uncertainty. It trusts the law, the recipe and the data to go on as they were."""
-
-    def auc_at(self, n: float) -> float:
-        """The law's AUC for ``n`` training patches."""
-        return 1 - _error(n, self.a, self.b, self.c)
-
-    def sentence(self) -> str:
-        """The prediction in words."""
-        low, high = self.auc_interval
-        return tr(
-            "Trained on {n_predicted:,} patches the same recipe would reach an AUC of about "
-            "{auc_predicted:.3f} ({low:.3f}–{high:.3f}), if the power law through {points} sizes "
-            "holds beyond the largest ({value:,}): a prediction, not a measurement.",
-            n_predicted=self.n_predicted,
-            auc_predicted=self.auc_predicted,
-            low=low,
-            high=high,
-            points=len(self.points),
-            value=max(point.n_patches for point in self.points),
-        )
 
 
 def fit_learning_curve(
-    points: Sequence[CurvePoint], n_predicted: int = FULL, draws: int = 1000, seed: int = 0
+    points: Sequence[LearningCurvePoint], n_predicted: int = FULL, draws: int = 1000, seed: int = 0
 ) -> LearningCurve:
     """Fit error(n) = a + b·n^−c with a, b ≥ 0 to the points by least squares weighted by their uncertainty.
 
@@ -96,7 +46,7 @@ def fit_learning_curve(
         )
     sizes = np.array([point.n_patches for point in points], dtype=np.float64)
     errors = np.array([1 - point.auc for point in points])
-    spread = np.array([max((point.auc_high - point.auc_low) / WIDTH, 1e-4) for point in points])
+    spread = np.array([max((point.auc_high - point.auc_low) / (2 * Z95), 1e-4) for point in points])
     a, b, c = _fit(sizes, errors, spread)
     generator = np.random.default_rng(seed)
     moved = errors + spread * generator.standard_normal((draws, len(points)))
@@ -111,41 +61,6 @@ def fit_learning_curve(
         auc_predicted=1 - _error(n_predicted, a, b, c),
         auc_interval=(float(1 - high), float(1 - low)),
     )
-
-
-def draw_learning_curve(curve: LearningCurve, title: str) -> bytes:
-    """A PNG: measured points with their intervals, the law, and its prediction."""
-    figure = Figure(figsize=(7.2, 4.0), dpi=140, facecolor="white", layout="constrained")
-    axes = figure.subplots()
-    sizes = np.array([point.n_patches for point in curve.points])
-    aucs = np.array([point.auc for point in curve.points])
-    bars = np.array([(point.auc - point.auc_low, point.auc_high - point.auc) for point in curve.points]).T.clip(0)
-    grid = np.geomspace(sizes[0], max(curve.n_predicted, sizes[-1]), 200)
-    law = np.array([curve.auc_at(n) for n in grid])
-    known = grid <= sizes[-1]
-    axes.plot(grid[known], law[known], color=TRAINING, linewidth=1.8)
-    axes.plot(grid[~known], law[~known], color=TRAINING, linewidth=1.8, linestyle=(0, (4, 3)))
-    axes.errorbar(sizes, aucs, bars, fmt="o", color=TRAINING, markersize=5, capsize=3, linewidth=1.2, label="measured")
-    low, high = curve.auc_interval
-    middle = curve.auc_predicted
-    axes.errorbar(
-        [curve.n_predicted], [middle], [[max(0, middle - low)], [max(0, high - middle)]], fmt="D", color=HELD_OUT,
-        markersize=6, capsize=3, linewidth=1.2, label=f"predicted for {curve.n_predicted:,}, not measured",
-    )  # fmt: skip
-    for size, auc in [*zip(sizes, aucs, strict=True), (curve.n_predicted, middle)]:
-        axes.annotate(f"{auc:.3f}", (size, auc), (7, -11), textcoords="offset points", color=INK, fontsize=8)
-    axes.set_xscale("log")
-    axes.set_xticks([*sizes, curve.n_predicted], [f"{size:,}" for size in [*sizes, curve.n_predicted]])
-    axes.minorticks_off()
-    axes.margins(x=0.09, y=0.15)
-    axes.set_title(title, fontsize=11, color=INK, loc="left")
-    axes.set_xlabel("training patches", color=SOFT, fontsize=9)
-    axes.set_ylabel("AUC", color=SOFT, fontsize=9)
-    quieten(axes)
-    axes.legend(frameon=False, fontsize=8, labelcolor=SOFT, loc="lower right")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    return picture.getvalue()
 
 
 def _fit(sizes: Floats, errors: Floats, spread: Floats) -> tuple[float, float, float]:

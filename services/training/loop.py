@@ -14,18 +14,21 @@ from torch.nn import functional as F
 
 from domain.errors import BadTrainingData, TrainingDiverged
 from domain.words import mark_message
-from services.training.batches import Share, epoch_batches
-from services.training.curves import draw_curves
-from services.training.metrics import area_under_roc
+from services.models.metrics import area_under_roc
+from services.training.batches import ProcessShare, epoch_batches
 from services.training.normalise import shown
 from services.training.patches import LabelledPatches
+from services.training.ports import ReportWriter, TrainingNetworks
 from services.training.recipe import Recipe
 from services.training.run import Run
 from services.training.run_folder import BEST, BEST_BEFORE, CURVES, RunFolder
 
+#: The logit that says tumour; the other one says normal.
+TUMOUR = 1
 
-class Progress(Protocol):
-    """Told how a run goes; the terminal's bar, or nothing in tests."""
+
+class RunProgress(Protocol):
+    """Called as a run goes on; the terminal's bar, or nothing in tests."""
 
     def step(self, run: Run, loss: float, patches_per_second: float) -> None:
         """So many steps are done, at this speed."""
@@ -35,91 +38,95 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingSetup:
     """What one run needs beside its state."""
 
     fabric: Fabric
+    networks: TrainingNetworks
+    reports: ReportWriter
     folder: RunFolder
     training: LabelledPatches
     tuning: LabelledPatches
     """Chooses the epoch that is kept and says when to stop; nothing that is reported rests on it."""
-    progress: Progress
-    taught: Tensor | None = None
-    """What the recipe's teachers say of each training patch, (N,) probabilities of tumour."""
+    progress: RunProgress
+    teacher_probabilities: Tensor | None = None
+    """The teachers' probability of tumour for each training patch, (N,)."""
     workers: int = 1
     checkpoint_seconds: float = 120.0
-    look_every: int = 20
-    """Steps between looks at the loss: each makes a GPU wait."""
+    report_every: int = 20
+    """Steps between reports of the loss: each makes a GPU wait."""
 
 
-def train(run: Run, setting: Training) -> nn.Module:
+def train(run: Run, setup: TrainingSetup) -> nn.Module:
     """Train to the recipe's end and return the weights that are kept. ``run`` is new, or was restored.
 
     Raises:
         TrainingDiverged: the loss is no number; the last checkpoint still stands.
         RunNotSaved: the disk is full; likewise.
     """
-    wrapped, optimiser = setting.fabric.setup(run.network, run.optimiser)
+    wrapped, optimiser = setup.fabric.setup(run.network, run.optimiser)
     run.optimiser = optimiser
     while run.epoch < run.recipe.epochs and not run.finished:
-        train_one_epoch(run, wrapped, setting)
-        _end_of_epoch(run, setting)
-    return _kept(run, setting)
+        train_one_epoch(run, wrapped, setup)
+        _end_of_epoch(run, setup)
+    return _kept(run, setup)
 
 
-def train_one_epoch(run: Run, wrapped: nn.Module, setting: Training) -> None:
+def train_one_epoch(run: Run, wrapped: nn.Module, setup: TrainingSetup) -> None:
     """The rest of the current epoch: all of it, or what a kill left to do."""
-    recipe, fabric = run.recipe, setting.fabric
-    targets = soft_targets(setting.training.labels, setting.taught, recipe)
+    recipe, fabric = run.recipe, setup.fabric
+    targets = soft_targets(setup.training.labels, setup.teacher_probabilities, recipe)
     batches = epoch_batches(
-        setting.training,
+        setup.training,
         recipe,
         run.epoch,
         first_step=run.step,
-        share=Share(fabric.global_rank, fabric.world_size),
-        workers=setting.workers,
+        share=ProcessShare(fabric.global_rank, fabric.world_size),
+        workers=setup.workers,
     )
     wrapped.train()
     saved = began = time.monotonic()
     unseen: list[tuple[Tensor, Tensor, int]] = []
     for batch in batches:
-        unseen.append(train_one_step(run, wrapped, batch.pixels, targets[batch.places], setting))
+        unseen.append(train_one_step(run, wrapped, batch.pixels, targets[batch.places], setup))
         run.step += 1
-        if run.step % setting.look_every == 0 or run.step == run.steps_per_epoch:
+        if run.step % setup.report_every == 0 or run.step == run.steps_per_epoch:
             now = time.monotonic()
-            speed = _look(run, unseen, now - began, setting)
+            speed = _report_loss(run, unseen, now - began, setup)
             began = now
-            setting.progress.step(run, run.sums["loss"] / run.sums["patches"], speed)
-            if now - saved > setting.checkpoint_seconds and fabric.is_global_zero:
+            setup.progress.step(run, run.sums["loss"] / run.sums["patches"], speed)
+            if now - saved > setup.checkpoint_seconds and fabric.is_global_zero:
                 _require_numbers(run, run.network)  # what is saved must be worth going on with
-                run.save(setting.folder)
+                run.save(setup.folder)
                 saved = now
 
 
-def soft_targets(labels: Tensor, taught: Tensor | None, recipe: Recipe) -> Tensor:
-    """What the network is asked to say of each patch, (N,) in 0..1: the label, smoothed, and what teachers say of it.
+def soft_targets(labels: Tensor, teacher_probabilities: Tensor | None, recipe: Recipe) -> Tensor:
+    """Training targets (N,) in 0..1: the labels, smoothed, mixed with the teachers' probabilities.
 
     Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015, with the teachers' answers taken once.
     """
     targets = labels.float() * (1 - 2 * recipe.label_smoothing) + recipe.label_smoothing
-    return targets if taught is None else (1 - recipe.teacher_share) * targets + recipe.teacher_share * taught
+    if teacher_probabilities is None:
+        return targets
+    return (1 - recipe.teacher_share) * targets + recipe.teacher_share * teacher_probabilities
 
 
 def train_one_step(
-    run: Run, wrapped: nn.Module, pixels: Tensor, targets: Tensor, setting: Training
+    run: Run, wrapped: nn.Module, pixels: Tensor, targets: Tensor, setup: TrainingSetup
 ) -> tuple[Tensor, Tensor, int]:
     """One update on n×3×S×S uint8 pixels and (n,) targets.
 
     Returns the loss, how many answers were right (both still on the device) and of how many patches.
     """
-    recipe, fabric = run.recipe, setting.fabric
+    recipe, fabric = run.recipe, setup.fabric
     targets = targets.to(fabric.device)
     truth = targets > 0.5
     inputs = shown(pixels.to(fabric.device), recipe.crop_at(run.epoch), recipe.enlargement)
     if recipe.mixup > 0 and len(targets) > 1:
         inputs, targets = _mixed(inputs, targets, recipe)
     run.set_rate()
-    margins = margins_of(wrapped(inputs))
+    margins = setup.networks.margins_of(wrapped(inputs), TUMOUR)
     loss = F.binary_cross_entropy_with_logits(margins, targets)
     run.optimiser.zero_grad(set_to_none=True)
     fabric.backward(loss)
@@ -129,14 +136,14 @@ def train_one_step(
     return loss.detach(), ((margins.detach() > 0) == truth).sum(), len(truth)
 
 
-def margins_of(logits: Tensor) -> Tensor:
-    """N×2 logits to N margins in float32, tumour minus normal."""
-    return logits[:, 1].float() - logits[:, 0].float()
-
-
 @torch.inference_mode()
 def predict(
-    network: nn.Module, patches: LabelledPatches, fabric: Fabric, recipe: Recipe, batch_size: int = 128
+    network: nn.Module,
+    patches: LabelledPatches,
+    fabric: Fabric,
+    recipe: Recipe,
+    networks: TrainingNetworks,
+    batch_size: int = 128,
 ) -> Tensor:
     """The margin of each patch from the view that ``recipe`` ends with, (N,) float32 on the CPU; in the run's own
     precision."""
@@ -145,7 +152,8 @@ def predict(
     for start in range(0, len(patches), batch_size):
         pixels = patches.read(range(start, min(start + batch_size, len(patches)))).to(fabric.device)
         with fabric.autocast():
-            margins.append(margins_of(network(shown(pixels, recipe.view, recipe.enlargement))).cpu())
+            logits = network(shown(pixels, recipe.view, recipe.enlargement))
+            margins.append(networks.margins_of(logits, TUMOUR).cpu())
     return torch.cat(margins) if margins else torch.empty(0)
 
 
@@ -156,15 +164,15 @@ def _mixed(inputs: Tensor, targets: Tensor, recipe: Recipe) -> tuple[Tensor, Ten
     return share * inputs + (1 - share) * inputs[other], share * targets + (1 - share) * targets[other]
 
 
-def _look(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, setting: Training) -> float:
-    """Add up what the device has done since the last look; patches a second over all processes."""
+def _report_loss(run: Run, unseen: list[tuple[Tensor, Tensor, int]], seconds: float, setup: TrainingSetup) -> float:
+    """Add up the losses since the last report; returns patches a second over all processes."""
     loss, right, patches = over_all(
         [
             sum(float(loss) * count for loss, _, count in unseen),
             sum(float(right) for _, right, _ in unseen),
             float(sum(count for _, _, count in unseen)),
         ],
-        setting.fabric,
+        setup.fabric,
     )
     if not math.isfinite(loss):
         raise _diverged(run, mark_message(f"The loss became {loss}"))
@@ -193,15 +201,15 @@ def _diverged(run: Run, what: str) -> TrainingDiverged:
 
 
 def _require_numbers(run: Run, network: nn.Module) -> None:
-    """A finite loss does not tell of the update that came after it."""
+    """Raises TrainingDiverged. A finite loss does not show that the update after it was finite."""
     if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
         raise _diverged(run, mark_message("Weights became no numbers"))
 
 
-def _end_of_epoch(run: Run, setting: Training) -> None:
+def _end_of_epoch(run: Run, setup: TrainingSetup) -> None:
     _require_numbers(run, run.averaged)
-    margins = _tuning_margins(run, setting)
-    labels = setting.tuning.labels
+    margins = _tuning_margins(run, setup)
+    labels = setup.tuning.labels
     run.history.append(
         {
             "epoch": run.epoch + 1,
@@ -215,43 +223,44 @@ def _end_of_epoch(run: Run, setting: Training) -> None:
     )
     run.epoch, run.step = run.epoch + 1, 0
     run.sums = dict.fromkeys(run.sums, 0.0)
-    _keep_the_best(run, setting)
-    if setting.fabric.is_global_zero:
-        run.save(setting.folder)
-        setting.folder.write_history(run.history)
-        setting.folder.write(CURVES, draw_curves(run.history, f"{run.recipe.architecture}: {setting.folder.path.name}"))
-    setting.progress.epoch(run)
+    _keep_the_best(run, setup)
+    if setup.fabric.is_global_zero:
+        run.save(setup.folder)
+        setup.folder.write_history(run.history)
+        title = f"{run.recipe.architecture}: {setup.folder.path.name}"
+        setup.folder.write(CURVES, setup.reports.draw_training_curves(run.history, title))
+    setup.progress.epoch(run)
 
 
-def _tuning_margins(run: Run, setting: Training) -> Tensor:
-    """Asked of the first process and told to all: they must agree on which epoch is best, and on when to stop.
+def _tuning_margins(run: Run, setup: TrainingSetup) -> Tensor:
+    """Computed by the first process and sent to all: they must agree on which epoch is best, and on when to stop.
 
     Each would answer otherwise, since running means of normalisation are each process's own.
     """
-    fabric, tuning = setting.fabric, setting.tuning
+    fabric, tuning = setup.fabric, setup.tuning
     margins = torch.zeros(len(tuning))
     if fabric.is_global_zero:
-        margins = predict(run.averaged, tuning, fabric, run.recipe)
+        margins = predict(run.averaged, tuning, fabric, run.recipe, setup.networks)
     return torch.tensor(over_all(margins.tolist(), fabric))
 
 
-def _keep_the_best(run: Run, setting: Training) -> None:
+def _keep_the_best(run: Run, setup: TrainingSetup) -> None:
     auc = run.history[-1]["tuning_auc"]
     if auc > run.best_auc or run.best_epoch == 0:
         before, run.best_auc, run.best_epoch = run.best_epoch, auc, run.epoch
-        if setting.fabric.is_global_zero:
-            kept = setting.folder.load_state(BEST)
+        if setup.fabric.is_global_zero:
+            kept = setup.folder.load_state(BEST)
             if kept is not None and kept["epoch"] == before:  # else a kill left it, and the one before it still counts
-                setting.folder.put_aside(BEST, BEST_BEFORE)
-            setting.folder.save_state(BEST, {"epoch": run.epoch, "averaged": run.averaged.state_dict()})
+                setup.folder.put_aside(BEST, BEST_BEFORE)
+            setup.folder.save_state(BEST, {"epoch": run.epoch, "averaged": run.averaged.state_dict()})
     elif run.recipe.patience and run.epoch - run.best_epoch >= run.recipe.patience:
         run.finished = True
 
 
-def _kept(run: Run, setting: Training) -> nn.Module:
+def _kept(run: Run, setup: TrainingSetup) -> nn.Module:
     if run.recipe.select == "best":
-        setting.fabric.barrier()
-        run.averaged.load_state_dict(_best(run, setting.folder))
+        setup.fabric.barrier()
+        run.averaged.load_state_dict(_best(run, setup.folder))
     return run.averaged.cpu().eval()
 
 

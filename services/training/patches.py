@@ -1,4 +1,4 @@
-"""What training and evaluation ask of labelled patches, whatever they are stored in."""
+"""Labelled patches as tensors, whatever they are stored in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from domain.datasets import StoredPatches
+from domain.errors import BadTrainingData
 
 
 class LabelledPatches(Protocol):
@@ -25,7 +28,7 @@ class LabelledPatches(Protocol):
 
     @property
     def groups(self) -> tuple[str, ...] | None:
-        """The slide or patient of each patch, or None where nobody knows it."""
+        """The slide or patient of each patch, or None where it is unknown."""
 
     @property
     def patch_px(self) -> int:
@@ -40,6 +43,25 @@ class LabelledPatches(Protocol):
         Raises:
             BadTrainingData: a file that could be read when the set was opened cannot be read any more.
         """
+
+
+class PatchTensors:
+    """Port ``LabelledPatches`` over what a reader gives: its arrays as tensors, nothing copied."""
+
+    def __init__(self, stored: StoredPatches) -> None:
+        self._stored = stored
+        self.ids = stored.ids
+        self.labels = torch.from_numpy(stored.labels)
+        self.groups = stored.groups
+        self.patch_px = stored.patch_px
+        self.fingerprints = stored.fingerprints
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def read(self, indices: Sequence[int]) -> Tensor:
+        """The pixels of these patches, in this order: n×3×P×P uint8 RGB. Raises BadTrainingData."""
+        return torch.from_numpy(self._stored.read(indices))
 
 
 class PatchSubset:
@@ -60,3 +82,19 @@ class PatchSubset:
     def read(self, indices: Sequence[int]) -> Tensor:
         """The pixels of these patches of the choice: n×3×P×P uint8."""
         return self._patches.read([self._indices[int(index)] for index in indices])
+
+
+def require_both_classes(patches: LabelledPatches, what: str) -> None:
+    """Nothing can be learnt or measured with one class alone. ``what`` names the set in the message.
+
+    Raises:
+        BadTrainingData: all patches are tumour, or none is.
+    """
+    tumours = int(patches.labels.sum())
+    if 0 < tumours < len(patches):
+        return
+    present, absent = ("tumour (1)", "normal (0)") if tumours else ("normal (0)", "tumour (1)")
+    raise BadTrainingData(
+        f"All {len(patches):,} {what} patches are labelled {present}; {absent} ones are needed too. Check the "
+        "labels, or add patches of the other class."
+    )

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes: a bar with the time left on a terminal, a line now and then elsewhere."""
+"""Progress of a run: a bar with the time left on a terminal, a line every half minute elsewhere."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class TrainingProgress:
         self._console.print(tr_message(line), highlight=False, markup=False)
 
     def reading(self, what: str, done: int, total: int) -> None:
-        """So many images of a set are looked at; ``what`` names it."""
+        """Show how many images of the set ``what`` have been read."""
         self._count(tr("images of {what} looked at", what=what), done, total)
 
     def counting(self, what: str) -> Callable[[int, int], None]:
-        """A function to be told how many of how many are done; ``what`` as "patches scored"."""
+        """A progress callback that shows how many are done; ``what`` as "patches scored"."""
         return lambda done, total: self._count(what, done, total)
 
     def counting_shifts(self) -> Callable[[str, int, int], None]:
@@ -75,7 +75,7 @@ class TrainingProgress:
             total = run.steps_per_epoch * run.recipe.epochs
             self._steps, self._run = self._bar.add_task(name, total=total, note="", left=""), run
         self._bar.update(self._steps, description=name, completed=run.steps_done, note=note, left=left)
-        self._say_now_and_then(
+        self._print_occasionally(
             tr(
                 "{name}, step {step} of {steps_per_epoch}: {note}, {left}",
                 name=name,
@@ -106,7 +106,7 @@ class TrainingProgress:
             self._end_steps()
 
     def _end_steps(self) -> None:
-        """The bar goes: what follows, as measuring, is no part of it."""
+        """Remove the bar: what follows, as measuring, is not training."""
         if self._steps is not None:
             self._bar.remove_task(self._steps)
             self._steps = self._run = None
@@ -115,7 +115,7 @@ class TrainingProgress:
         now = time.monotonic()
         task, began = self._counts.get(what) or (self._bar.add_task(what, total=total, note="", left=""), now)
         self._counts[what] = task, began
-        # Nothing is known of the speed before the first word.
+        # The speed is unknown before the first call.
         left = (
             tr("{duration} left", duration=_duration((now - began) / done * (total - done)))
             if now > began and done
@@ -126,11 +126,11 @@ class TrainingProgress:
             self._bar.remove_task(task)
             del self._counts[what]
         elif left:
-            self._say_now_and_then(
+            self._print_occasionally(
                 tr("{done:,} of {total:,} {what}, {left}", done=done, total=total, what=what, left=left)
             )
 
-    def _say_now_and_then(self, line: str) -> None:
+    def _print_occasionally(self, line: str) -> None:
         """Where there is no terminal to draw on."""
         now = time.monotonic()
         if not self._console.is_terminal and now - self._told > QUIET_S:

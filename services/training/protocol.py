@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from domain.evaluation_report import ReportedPatches
 from domain.verdict import OperatingPoint
 from domain.words import mark_message
-from services.training.report import Reporting
 
 
 def protocol(
-    reporting: Reporting,
+    reporting: ReportedPatches,
     classes: Mapping[str, int],
     point: OperatingPoint,
     calibrated_on: str | None,

@@ -28,12 +28,12 @@ def parted(patches: LabelledPatches, recipe: Recipe) -> Split:
 
 
 @dataclass(frozen=True)
-class Origin:
+class TrainingOrigin:
     """What trained a model, as its card or its run's folder states it."""
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
-    """Of its training patches; "": nobody knows."""
+    """Of its training patches; "": unknown."""
     chose: tuple[str, ...] = ()
     """Digests of the sets whose calibration half chose its epoch or its operating point."""
 
@@ -42,7 +42,7 @@ class Origin:
         return self.digest != "" and training_digest(patches) == self.digest
 
     def split_of(self, patches: LabelledPatches) -> Split | None:
-        """How these patches were parted for it; None where it was not trained on a part of them, or nobody knows."""
+        """How these patches were split for it; None where it was not trained on a part of them, or that is unknown."""
         if not self.digest or not all(name in self.recipe for name in PARTING):
             return None
         try:

@@ -1,4 +1,4 @@
-"""What a model keeps of its worth when the pictures look otherwise: shifted copies of patches, the same each time.
+"""How well a model does on shifted copies of patches, the same each time.
 
 The shifts stand for what differs between laboratories: another codec, another stain, another magnification, another
 focus, another lamp. Each is one fixed strength applied to every patch, unlike the random ones of the training.
@@ -8,36 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from domain.values import Value
+from domain.evaluation_report import ShiftedFigures
+from domain.ports import NamedProgressCallback
 from domain.verdict import OperatingPoint
 from domain.words import mark
+from services.models.metrics import ScoredPatches
 from services.training.augment import HED_FROM_RGB, RGB_FROM_HED, recompressed_once
-from services.training.metrics import ScoredPatches
 from services.training.patches import LabelledPatches, PatchSubset
 from services.training.scoring import score_all
 from services.training.views import Score, Views
 
 #: Changes patches, n×3×P×P uint8 to the same.
 Shift = Callable[[Tensor], Tensor]
-#: Told which shift, and how many of how many patches are scored.
-ShiftProgressCallback = Callable[[str, int, int], None]
-
-
-class ShiftedFigures(Value):
-    """How the model does on one shifted copy; at its own threshold, which was chosen on patches as they are."""
-
-    name: str
-    n: int
-    auc: float | None
-    accuracy: float | None
-    sensitivity: float | None
-    specificity: float | None
 
 
 def robustness(
@@ -48,7 +37,7 @@ def robustness(
     limit: int | None = None,
     views: Views = 1,
     batch_size: int = 64,
-    progress: ShiftProgressCallback | None = None,
+    on_progress: NamedProgressCallback | None = None,
 ) -> list[ShiftedFigures]:
     """Figures on the patches as they are and on every shifted copy of them, one row each.
 
@@ -58,10 +47,11 @@ def robustness(
     chosen = sample(patches, limit)
     rows = []
     for name, shift in SHIFTS.items():
-        # The shift comes before the views: a scanner shifts first, and then the patch is looked at from eight sides.
-        seen = _Shifted(chosen, shift)
-        told = None if progress is None else _named(progress, name)
-        rows.append(figures(name, score_all(score, seen, views, batch_size, told), chosen.labels, operating_point))
+        # The shift comes before the views: a scanner shifts first, and then the patch is turned.
+        seen = _ShiftedPatches(chosen, shift)
+        counting = None if on_progress is None else partial(on_progress, name)
+        margins = score_all(score, seen, views, batch_size, counting)
+        rows.append(figures(name, margins, chosen.labels, operating_point))
     return rows
 
 
@@ -152,17 +142,13 @@ SHIFTS: dict[str, Shift] = {
 }
 
 
-class _Shifted(PatchSubset):
+class _ShiftedPatches(PatchSubset):
     def __init__(self, patches: LabelledPatches, shift: Shift) -> None:
         super().__init__(patches, range(len(patches)))
         self._shift = shift
 
     def read(self, indices: Sequence[int]) -> Tensor:
         return self._shift(super().read(indices))
-
-
-def _named(progress: ShiftProgressCallback, name: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(name, done, total)
 
 
 def _resized(pixels: Tensor, size: int) -> Tensor:

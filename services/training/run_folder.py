@@ -1,4 +1,4 @@
-"""A run's folder: everything about one run, and nothing of another.
+"""The folder of one run.
 
 ``recipe.json`` and ``data.json`` say what was trained on what, ``history.csv`` and ``curves.png`` how it went,
 ``checkpoint.pt`` lets it go on, ``best.pt`` holds the weights that will be kept, ``metrics.json`` and ``report.html``
@@ -11,7 +11,6 @@ import csv
 import errno
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from domain.errors import BadTrainingData, RunNotSaved
+from domain.files import write_atomically
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
@@ -67,7 +67,7 @@ class RunFolder:
         return state
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a document for people and programs."""
+        """Write a JSON document."""
         self.write(name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
@@ -81,15 +81,9 @@ class RunFolder:
 
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Write the file whole or not at all."""
-        partial = self.path / f".{name}.partial"
         try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path / name)
+            write_atomically(self.path / name, content)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             why = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
             raise RunNotSaved(
                 f"{name} could not be written to {self.path}: {why}. What was saved before still stands; "

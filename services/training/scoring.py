@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
 from domain.errors import BadModelPackage
+from domain.ports import ProgressCallback
 from services.training.patches import LabelledPatches
 from services.training.views import Score, Views, margins_of_views
-
-#: Told how many of how many patches are scored.
-ProgressCallback = Callable[[int, int], None]
 
 
 @torch.inference_mode()
@@ -22,7 +20,7 @@ def score_all(
     patches: LabelledPatches,
     views: Views = 1,
     batch_size: int = 64,
-    progress: ProgressCallback | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> Tensor:
     """The margin of every patch, (N,) float32 on the CPU, in the order of ``patches``.
 
@@ -47,8 +45,8 @@ def score_all(
                 f"The model's answer to patch {patches.ids[start + wrong[0]]} is {margins[start + wrong[0]]:g}, which "
                 "is no score: its weights are damaged or its training diverged. `histovox models verify` tells more."
             )
-        if progress is not None:
-            progress(end, len(patches))
+        if on_progress is not None:
+            on_progress(end, len(patches))
     return margins
 
 

@@ -1,4 +1,4 @@
-"""Which patches train and which are held out, and the sentence that says so beside every number.
+"""Splitting patches into a training set and a held-out set, with the sentence that states how.
 
 A slide's patches look alike. Where some of them train and others are held out, a network is praised for knowing the
 slide; so patches are parted by slide or patient wherever somebody knows it.
@@ -18,7 +18,7 @@ from services.training.patches import LabelledPatches, PatchSubset
 
 Groups = Literal["auto", "require", "ignore"]
 
-#: What a random split must say of itself.
+#: The protocol of a random split.
 RANDOM = "random split: patches of one slide may be on both sides, so the figures are too good"
 #: Orders of the groups that are tried; the one that comes nearest to the share in both classes is taken.
 _TRIES = 64
@@ -27,8 +27,8 @@ _STEPS = 200_000
 
 
 @runtime_checkable
-class Fingerprinted(Protocol):
-    """Patches that know which of them have equal pixels, as those of the readers do."""
+class FingerprintedPatches(Protocol):
+    """Patches with a fingerprint of their pixels, as the readers give them."""
 
     @property
     def fingerprints(self) -> NDArray[np.uint8]:
@@ -77,8 +77,8 @@ def split(patches: LabelledPatches, *, held_out_share: float, seed: int, groups:
     )
 
 
-def given(training: LabelledPatches, held_out: LabelledPatches, *, groups: Groups = "auto") -> Split:
-    """The folder's own split, with what speaks against it: slides or pixels that are on both sides.
+def split_of_folder(training: LabelledPatches, held_out: LabelledPatches, *, groups: Groups = "auto") -> Split:
+    """The folder's own split; its protocol names slides or pixels that are on both sides.
 
     Raises:
         BadTrainingData: the two sets have patches of different size; or ``groups`` is ``require`` and slides are
@@ -121,7 +121,7 @@ def _about_slides(training: tuple[str, ...] | None, held_out: tuple[str, ...] | 
 
 def _about_twins(training: LabelledPatches, held_out: LabelledPatches) -> list[str]:
     """Patches with the same pixels in both sets."""
-    if not (isinstance(training, Fingerprinted) and isinstance(held_out, Fingerprinted)):
+    if not (isinstance(training, FingerprintedPatches) and isinstance(held_out, FingerprintedPatches)):
         return []
     known = {row.tobytes() for row in training.fingerprints}
     twins = sum(row.tobytes() in known for row in held_out.fingerprints)

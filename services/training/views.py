@@ -1,4 +1,4 @@
-"""A patch from all sides: tissue has no up, so a model may be asked about each of the square's symmetries."""
+"""Test-time augmentation: tissue has no upright side, so margins may be averaged over the square's symmetries."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from services.training.reading.pixels import fingerprint
+from adapters.datasets.pixels import fingerprint
 
 
 class FakePatches:

@@ -17,11 +17,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from services.training import packaging
 from services.training.__main__ import main
-from services.training.loop import Training, train
+from services.training.loop import TrainingSetup, train
 from services.training.patches import LabelledPatches, PatchSubset
 from services.training.run import Run
-from services.training.wiring import packaging
 
 
 class Noted(PatchSubset):
@@ -39,9 +39,9 @@ class Noted(PatchSubset):
 def witness(folder: Path, arguments: list[str]) -> int:
     told: dict[str, Any] = {}
 
-    def noted_training(run: Run, setting: Training) -> nn.Module:
-        training = Noted(setting.training)
-        kept = train(run, dataclasses.replace(setting, training=training))
+    def noted_training(run: Run, setup: TrainingSetup) -> nn.Module:
+        training = Noted(setup.training)
+        kept = train(run, dataclasses.replace(setup, training=training))
         history = [{name: value for name, value in row.items() if name != "seconds"} for row in run.history]
         told.update(
             read=training.read_so_far,
@@ -53,12 +53,12 @@ def witness(folder: Path, arguments: list[str]) -> int:
 
     def noted_packaging(*given: Any, **named: Any) -> Any:
         told["waited_for"] = torch.distributed.is_initialized()
-        return ship(*given, **named)
+        return package_trained(*given, **named)
 
-    ship = packaging.ship
+    package_trained = packaging.package_trained
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("services.training.train_verb.train", noted_training)
-        patched.setattr(packaging, "ship", noted_packaging)
+        patched.setattr("services.training.train_verb.package_trained", noted_packaging)
         code = main(arguments)
     (folder / f"rank-{os.environ['RANK']}.json").write_text(json.dumps(told))
     return code

@@ -257,7 +257,7 @@ def _mend_in(fault: str) -> str:
 
 def models(settings: Settings) -> Iterable[Check]:
     """Every package's checksum, and that there is a default."""
-    packages = wiring.list_packages(settings.models_dir)
+    packages = wiring.model_catalogue(settings).all()
     if not packages:
         mend = tr("set HISTOVOX_MODELS_DIR to a folder of model packages, or train one: make train DATA=folder")
         yield Check(tr("Model"), "fail", tr("none in {models_dir}", models_dir=settings.models_dir), mend)

@@ -5,35 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from domain.words import tr
+from services.models.exporting import ExportedModel, export_package
+from services.models.importing import ImportedModel, ImportOptions, import_model
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
-from ui.cli.models import GOOD, folder_of
-
-if TYPE_CHECKING:
-    from ui.cli.wiring import Exported, Imported
+from ui.cli.models import GOOD
 
 WARNING = "yellow"
-#: Typed options that are the import's wishes as they stand.
-_WISHES = (
-    "images",
-    "labels",
-    "config",
-    "architecture",
-    "positive",
-    "storage",
-    "title",
-    "licence",
-    "replace",
-    "accept_undecided",
-)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,18 +30,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _import(settings: Settings, arguments: argparse.Namespace) -> int:
-    options = {name: getattr(arguments, name) for name in _WISHES}
+    options = ImportOptions(**{field.name: getattr(arguments, field.name) for field in fields(ImportOptions)})
     columns = (TextColumn(tr("Asking it about the labelled patches")), BarColumn(), MofNCompleteColumn())
     err = Console(stderr=True)
     with Progress(
         *columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal
     ) as progress:
         task = progress.add_task("patches", total=None)
-        imported = wiring.import_model(
+        imported = import_model(
             arguments.source,
             settings.models_dir / arguments.name,
             options,
-            arguments.threads,
+            wiring.package_networks(arguments.threads),
+            wiring.dataset_reader(settings),
             lambda done, of: progress.update(task, completed=done, total=of),
         )
     if arguments.json:
@@ -64,7 +52,7 @@ def _import(settings: Settings, arguments: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
-def _tell_import(console: Console, imported: Imported) -> None:
+def _tell_import(console: Console, imported: ImportedModel) -> None:
     measured, card = imported.measured, imported.card
     low, high = measured.auc_interval
     console.print(
@@ -95,8 +83,16 @@ def _tell_import(console: Console, imported: Imported) -> None:
 
 
 def _export(settings: Settings, arguments: argparse.Namespace) -> int:
-    folder = folder_of(settings, arguments.name)
-    exported = wiring.export_package(folder, arguments.to, arguments.format, calibrated=arguments.calibrated)
+    models = wiring.model_catalogue(settings)
+    folder = models.folder(arguments.name)
+    exported = export_package(
+        models.load(arguments.name),
+        folder,
+        arguments.to,
+        arguments.format,
+        wiring.package_networks(),
+        calibrated=arguments.calibrated,
+    )
     if arguments.json:
         _print_json(_export_record(exported))
         return exit_codes.OK
@@ -109,7 +105,7 @@ def _export(settings: Settings, arguments: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
-def _import_record(imported: Imported) -> dict[str, Any]:
+def _import_record(imported: ImportedModel) -> dict[str, Any]:
     return {
         "name": imported.folder.name,
         "folder": str(imported.folder),
@@ -119,7 +115,7 @@ def _import_record(imported: Imported) -> dict[str, Any]:
     }
 
 
-def _export_record(exported: Exported) -> dict[str, Any]:
+def _export_record(exported: ExportedModel) -> dict[str, Any]:
     return {
         "folder": str(exported.folder),
         "file": str(exported.file),

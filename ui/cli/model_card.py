@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from domain.model_package import Evaluation, ModelCard, PackageConfig, PackageSummary
 from domain.words import tr
-from ui.cli import wiring
-
-if TYPE_CHECKING:
-    from ui.cli.wiring import Evaluation, ModelCard, PackageConfig, PackageSummary
-
 
 #: Short forms that are written large.
 _SHORT = {word.lower(): word for word in ("AUC", "ECE", "NLL", "TTA", "F1", "SHA256", "JPEG", "HED", "CPU", "GPU")}
@@ -25,7 +21,7 @@ def facts(package: PackageSummary) -> list[tuple[str, str]]:
     """The card and configuration, one line each; what is empty is left out."""
     found: list[tuple[str, str]] = []
     if package.config:
-        found += _configured(package.config)
+        found += _configured(package.config, package.family)
     if card := package.card:
         found.append((tr("Validated"), card.validation))
         if card.evaluation:
@@ -35,8 +31,8 @@ def facts(package: PackageSummary) -> list[tuple[str, str]]:
     return [(name, value) for name, value in found if value]
 
 
-def _configured(config: PackageConfig) -> list[tuple[str, str]]:
-    px, family = config.patch_size_pixels, wiring.family_of(config.architecture)
+def _configured(config: PackageConfig, family: str) -> list[tuple[str, str]]:
+    px = config.patch_size_pixels
     return [
         (
             tr("Architecture"),

@@ -6,68 +6,46 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from domain.errors import HistovoxError, UnknownModel
+from domain.model_package import PackageSummary
 from domain.words import tr, tr_message
 from domain.words.phrases import short_disclaimer
+from services.models.catalogue import ModelCatalogue
 from services.runtime import exit_codes
-from services.runtime.settings import Settings, load_settings
+from services.runtime.settings import load_settings
 from ui.cli import wiring
 from ui.cli.model_card import facts, further
 from ui.theme import Tones
-
-if TYPE_CHECKING:
-    from ui.cli.wiring import PackageSummary
 
 GOOD = Tones.GOOD.fill[1]
 BAD = Tones.FAILURE.fill[1]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Dispatch ``list``, ``show`` and ``verify``."""
-    settings = load_settings()
+    """Dispatch ``list``, ``show`` and ``verify``. Raises UnknownModel."""
+    models = wiring.model_catalogue(load_settings())
     if arguments.action == "list":
-        return _list(settings, wiring.list_packages(settings.models_dir), as_json=arguments.json)
+        return _list(models, as_json=arguments.json)
     if arguments.action == "show":
-        return _show(wiring.package_at(folder_of(settings, arguments.name)), as_json=arguments.json)
-    return _verify(settings, _chosen(settings, arguments.name), as_json=arguments.json)
+        return _show(models.summary(arguments.name), as_json=arguments.json)
+    names = [arguments.name] if arguments.name else [package.name for package in models.all()]
+    return _verify(models, names, as_json=arguments.json)
 
 
-def folder_of(settings: Settings, name: str) -> Path:
-    """Where the model of that name lies; a path to a folder stands for itself.
-
-    Raises: UnknownModel with the names of those that are installed.
-    """
-    names = [package.name for package in wiring.list_packages(settings.models_dir)]
-    if name in names:
-        return settings.models_dir / name
-    if Path(name).is_dir():
-        return Path(name)
-    raise UnknownModel(name, names)
-
-
-def _chosen(settings: Settings, name: str | None) -> list[tuple[Path, PackageSummary]]:
-    if name:
-        folder = folder_of(settings, name)
-        return [(folder, wiring.package_at(folder))]
-    return [(settings.models_dir / each.name, each) for each in wiring.list_packages(settings.models_dir)]
-
-
-def _list(settings: Settings, packages: Sequence[PackageSummary], *, as_json: bool) -> int:
-    default = wiring.default_model(settings)
+def _list(models: ModelCatalogue, *, as_json: bool) -> int:
+    packages, default = models.all(), models.default()
     if as_json:
         _print_json([_record(package) | {"default": package.name == default} for package in packages])
         return exit_codes.OK
     console = Console()
     if not packages:
         console.print(
-            tr("No models are installed in {models_dir}.", models_dir=settings.models_dir),
+            tr("No models are installed in {models_dir}.", models_dir=models.models_dir),
             highlight=False,
             markup=False,
         )
@@ -96,8 +74,7 @@ def _overview(packages: Sequence[PackageSummary], default: str | None) -> Table:
 
 def _columns(package: PackageSummary) -> tuple[str, str, str, str, str]:
     """Family, size, storage, AUC with its interval, calibration error; empty where the package does not say."""
-    family = wiring.family_of(package.config.architecture) if package.config else ""
-    size = f"{package.size_bytes / 1e6:.0f}"
+    family, size = package.family, f"{package.size_bytes / 1e6:.0f}"
     if package.card is None:
         return family, size, "", "", ""
     storage = package.card.storage.weights.partition(" ")[0]
@@ -140,8 +117,8 @@ def _show(package: PackageSummary, *, as_json: bool) -> int:
     return exit_codes.OK if package.ok else exit_codes.FAILED
 
 
-def _verify(settings: Settings, packages: Sequence[tuple[Path, PackageSummary]], *, as_json: bool) -> int:
-    results = [(package.name, _fault(folder, package)) for folder, package in packages]
+def _verify(models: ModelCatalogue, names: Sequence[str], *, as_json: bool) -> int:
+    results = [(models.folder(name).resolve().name, models.fault(name)) for name in names]
     if as_json:
         _print_json([{"name": name, "ok": fault is None, "fault": fault} for name, fault in results])
     else:
@@ -156,7 +133,7 @@ def _verify(settings: Settings, packages: Sequence[tuple[Path, PackageSummary]],
             console.print(sign.append(f"{name}  ", style="bold default").append(words, style="default"))
         if not results:
             console.print(
-                tr("No models are installed in {models_dir}.", models_dir=settings.models_dir),
+                tr("No models are installed in {models_dir}.", models_dir=models.models_dir),
                 highlight=False,
                 markup=False,
             )
@@ -164,17 +141,6 @@ def _verify(settings: Settings, packages: Sequence[tuple[Path, PackageSummary]],
     if not broken and results:
         return exit_codes.OK
     return exit_codes.SOME_INPUTS_FAILED if 0 < broken < len(results) else exit_codes.FAILED
-
-
-def _fault(folder: Path, package: PackageSummary) -> str | None:
-    """None when the package loads and answers its smoke patches as stated."""
-    if not package.ok:
-        return package.fault
-    try:
-        wiring.load_package(folder)
-    except HistovoxError as error:
-        return error.message
-    return None
 
 
 def _record(package: PackageSummary) -> dict[str, Any]:

@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
 from adapters.system_resources import Memory, Processors, memory, processors
+from domain.datasets import DatasetReader
 from domain.messages.speech import Language
 from domain.ports import BrokerClient, Pcm
+from services.models.catalogue import ModelCatalogue
+from services.models.ports import PackageNetworks
 from services.runtime.settings import Settings
 
-if TYPE_CHECKING:
-    from adapters.models.exchange.export import Exported, Format
-    from adapters.models.exchange.importing import Imported
-    from adapters.models.package import PackageSummary
-    from adapters.models.package_format import Evaluation, ModelCard, PackageConfig
-
 __all__ = [
-    "Evaluation",
-    "Exported",
-    "Format",
-    "Imported",
     "Memory",
-    "ModelCard",
-    "PackageConfig",
-    "PackageSummary",
     "Processors",
     "broker_client",
-    "default_model",
+    "dataset_reader",
     "engine_faults",
-    "export_package",
-    "family_of",
-    "import_model",
-    "list_packages",
-    "load_package",
     "memory",
-    "package_at",
+    "model_catalogue",
+    "package_networks",
     "processors",
     "render",
     "wav_bytes",
@@ -56,68 +40,28 @@ def broker_client(settings: Settings, session: str | None = None) -> BrokerClien
     )
 
 
-def list_packages(models_dir: Path) -> tuple[PackageSummary, ...]:
-    """Every model package, its checksum compared; Torch stays out."""
+def model_catalogue(settings: Settings) -> ModelCatalogue:
+    """The model packages of this installation; Torch stays out until one is loaded."""
     from adapters.models import package
 
-    return package.list_packages(models_dir)
+    return ModelCatalogue(package, settings.models_dir, settings.model)
 
 
-def default_model(settings: Settings) -> str | None:
-    """The model that answers when nobody names one; None where nothing says which."""
-    from adapters.models import package
-    from domain.errors import BadModelPackage
+def package_networks(threads: int | None = None) -> PackageNetworks:
+    """What reads, writes and runs networks; ``threads`` are for the whole process."""
+    from adapters.models import torch_backend
+    from adapters.models.devices import use_threads
 
-    try:
-        return package.default_model(settings.models_dir, settings.model)
-    except BadModelPackage:
-        return None
-
-
-def load_package(folder: Path) -> None:
-    """Build the package and ask its smoke patches, or raise BadModelPackage."""
-    from adapters.models import package
-
-    package.load_package(folder)
+    if threads:
+        use_threads(threads)
+    return torch_backend
 
 
-def package_at(folder: Path) -> PackageSummary:
-    """The package in that folder, its checksum compared; Torch stays out."""
-    from adapters.models import package
+def dataset_reader(settings: Settings) -> DatasetReader:
+    """What opens folders of labelled patches."""
+    from adapters.datasets.opening import DataFolders
 
-    return package.package_at(folder)
-
-
-def family_of(architecture: str) -> str:
-    """The line that an architecture comes from, as "ResNet"; its own name where nobody knows it."""
-    from adapters.models import registry
-    from domain.errors import UnknownArchitecture
-
-    try:
-        return registry.architecture(architecture).family
-    except UnknownArchitecture:
-        return architecture
-
-
-def export_package(folder: Path, to: Path, form: Format, *, calibrated: bool) -> Exported:
-    """Hand a package on. Raises BadModelPackage, RunNotSaved."""
-    from adapters.models.exchange import export as exchange_export
-
-    return exchange_export.export_package(folder, to, form, calibrated=calibrated)
-
-
-def import_model(
-    source: Path, folder: Path, options: dict[str, Any], threads: int | None, progress: Callable[[int, int], None]
-) -> Imported:
-    """Take a model in; ``wishes`` are the fields of ``exchange_import.Wishes``.
-
-    Raises BadModelPackage, BadTrainingData, RunNotSaved.
-    """
-    from adapters.models.exchange import importing as exchange_import
-
-    return exchange_import.import_model(
-        source, folder, exchange_import.ImportOptions(**options), progress, threads=threads
-    )
+    return DataFolders(settings.cache_dir / "training")
 
 
 def render(settings: Settings, engine: str, text: str, language: Language) -> Pcm:

@@ -45,6 +45,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
     from ui.client.open_images import OpenImages
     from ui.client.sample import sample_paths
     from ui.desktop.chooser import NativeChooser
+    from ui.desktop.keys import bind_keys
     from ui.desktop.pump import Pump, Wakeup
     from ui.desktop.window import Window
     from ui.presenters.background import Threads
@@ -84,6 +85,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
         should_stop=life.stop.is_set,
         on_stop=window.close,
     )
+    bind_keys(window)
     window.attach(presenter, background=background, on_close=pump.stop)
     presenter.start(paths)
     window.update()

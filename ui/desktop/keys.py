@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tkinter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ui.desktop.window import Window
+from ui.desktop.window import Window
 
 OPACITY_STEP = 0.1
 
@@ -34,11 +33,10 @@ def bind_keys(window: Window) -> None:
         for sequence in sequences:
             tk(window, sequence, run)
 
-    image, tools = window.viewer.image, window
     always("<Control-o>", window.ask_files)
     always("<Control-O>", window.ask_folder)
     always("<Control-Shift-O>", window.ask_folder)
-    always("<Control-f>", window.sidebar.focus_search)
+    always("<Control-f>", lambda: window.sidebar.focus_search())
     always("<Control-period>", lambda: window.presenter.cancel())
     always("<Control-q>", window.close)
     always("<Control-plus>", lambda: window.step_scaling(1))
@@ -49,15 +47,15 @@ def bind_keys(window: Window) -> None:
     plain("<Key-question>", action=window.show_help)
     plain("<Key-n>", "<Next>", action=lambda: window.presenter.step(1))
     plain("<Key-p>", "<Prior>", action=lambda: window.presenter.step(-1))
-    plain("<Key-plus>", "<Key-equal>", "<KP_Add>", action=lambda: image.zoom(1))
-    plain("<Key-minus>", "<KP_Subtract>", action=lambda: image.zoom(-1))
-    plain("<Key-0>", action=image.fit)
-    plain("<Key-1>", action=image.actual_size)
+    plain("<Key-plus>", "<Key-equal>", "<KP_Add>", action=lambda: window.viewer.image.zoom(1))
+    plain("<Key-minus>", "<KP_Subtract>", action=lambda: window.viewer.image.zoom(-1))
+    plain("<Key-0>", action=lambda: window.viewer.image.fit())
+    plain("<Key-1>", action=lambda: window.viewer.image.actual_size())
     plain("<Key-h>", action=lambda: window.presenter.image.toggle_heat_map())
     plain("<Key-g>", action=lambda: window.presenter.image.toggle_attention())
     plain("<Key-b>", action=lambda: window.presenter.image.toggle_regions())
-    plain("<Key-bracketleft>", action=lambda: _opacity(tools, -OPACITY_STEP))
-    plain("<Key-bracketright>", action=lambda: _opacity(tools, OPACITY_STEP))
+    plain("<Key-bracketleft>", action=lambda: _opacity(window, -OPACITY_STEP))
+    plain("<Key-bracketright>", action=lambda: _opacity(window, OPACITY_STEP))
     plain("<Key-m>", action=lambda: window.presenter.speech.toggle_mute())
     plain("<Key-s>", "<Escape>", action=lambda: window.presenter.speech.stop())
     plain("<Key-r>", action=lambda: window.presenter.repeat())

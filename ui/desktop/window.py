@@ -16,11 +16,10 @@ from customtkinter.windows.widgets.appearance_mode import AppearanceModeTracker
 from customtkinter.windows.widgets.scaling import ScalingTracker
 from tkinterdnd2 import DND_FILES, TkinterDnD
 
+from domain.image_formats import IMAGE_SUFFIXES
 from domain.values import Region
 from domain.words import Language, current, tr, use
-from ui.client.intake import IMAGE_SUFFIXES
 from ui.desktop.chooser import DialogRequest, NativeChooser, NoNativeDialog
-from ui.desktop.keys import bind_keys
 from ui.presenters.background import Background
 from ui.presenters.entries import Row
 from ui.presenters.image_presenter import MarkedRegion, Overlay, OverlayControls, Picture
@@ -89,7 +88,6 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._side_widths = (Size.SIDEBAR, Size.DETAILS)
         self._build()
         self._accept_drops()
-        bind_keys(self)
         self.protocol("WM_DELETE_WINDOW", self.close)
 
     # --- construction -----------------------------------------------------------------------------------------------
@@ -498,7 +496,6 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         for panel in (self.top, self.sidebar, self.viewer, self._right, self.status):
             panel.destroy()
         self._build()
-        bind_keys(self)
         self.top.show_theme(self._preferences.remembered.theme)
         self.top.show_scaling(self.scaling)
         self.presenter.show_all()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from domain.files import write_atomically
 from domain.values import Scale, ScaleSource
 from domain.words import Language
 from ui.theme import ThemeName
@@ -86,12 +87,7 @@ class Preferences:
             return Remembered()
 
     def _write(self) -> None:
-        partial = self._file.with_suffix(".partial")
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            # Recent paths may name patients.
-            partial.touch(mode=0o600)
-            partial.write_text(json.dumps(self.remembered.model_dump(), indent=1, ensure_ascii=False), "utf-8")
-            partial.replace(self._file)
+            write_atomically(self._file, json.dumps(self.remembered.model_dump(), indent=1, ensure_ascii=False))
         except OSError as error:
             log.warning("the window's settings could not be kept in %s: %s", self._file, error)

@@ -9,17 +9,19 @@ can. So the second is asked where the first gives up, and both are checked by wh
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from domain.errors import how_to_install
 
 #: Old enough for the ONNX runtimes in use, new enough for what vision networks do.
 _OPSET = 17
@@ -30,80 +32,67 @@ class NotExported(Exception):
     """A network has no form in that format; the text is for a person."""
 
 
-class Runner(Protocol):
+class ExportedFile:
     """A file that was written, opened again; ``name`` says with what."""
 
-    name: str
-
-    def run(self, batch: Tensor) -> Tensor:
-        """N×3×P×P float32 to N×classes logits."""
-        ...
-
-
-class _Function:
-    def __init__(self, name: str, function: Callable[[Tensor], Tensor], advice: str = "") -> None:
+    def __init__(self, name: str, function: Callable[[Tensor], Tensor]) -> None:
         self.name = name
         self._function = function
-        self._advice = advice
 
     def run(self, batch: Tensor) -> Tensor:
+        """N×3×P×P float32 to N×classes logits. Raises NotExported."""
         try:
             with torch.inference_mode():
                 return self._function(batch)
         except Exception as error:  # whatever a runtime raises, the file cannot be vouched for
-            what = f"the file that was written cannot be run by {self.name} ({_first_line(error)}){self._advice}"
+            what = f"the file that was written cannot be run by {self.name} ({_first_line(error)})"
             raise NotExported(what) from error
 
 
 def write_torchscript(network: nn.Module, example: Tensor, file: Path) -> None:
     """Trace ``network`` on ``example`` (n×3×P×P) and save it. Raises NotExported; OSError for a disk's fault."""
-    with _quiet(), torch.no_grad(), _told():
+    with _quiet(), torch.no_grad(), _as_not_exported():
         traced: Any = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         content: bytes = traced.save_to_buffer()
     # By way of memory: libtorch's own writer ends the process when the disk is full.
     file.write_bytes(content)
 
 
-def open_torchscript(file: Path) -> Runner:
+def open_torchscript(file: Path) -> ExportedFile:
     """Our own file, run by libtorch."""
     with _quiet():
         network: Any = torch.jit.load(str(file), map_location="cpu")  # type: ignore[no-untyped-call]
-    return _Function("TorchScript", network)
+    return ExportedFile("TorchScript", network)
 
 
 def write_onnx(network: nn.Module, example: Tensor, file: Path) -> None:
     """Save ``network`` as ONNX with a free batch size. Raises NotExported; OSError for a disk's fault."""
+    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
+        raise NotExported(f"not installed here: {', '.join(missing)}. To install them: {how_to_install('export')}")
     with _quiet(), torch.no_grad():
         try:
-            with _told():
+            with _as_not_exported():
                 content = _traced(network, example)
         except NotExported:
-            with _told():
+            with _as_not_exported():
                 content = _exported(network, example)
     file.write_bytes(content)
 
 
-def open_onnx(file: Path) -> Runner:
-    """Run by onnxruntime where it is installed, else by ONNX's own reference implementation, which is slower.
-
-    The latter has no way with negative paddings (NASNet) and gets the rounding up of pools wrong (GoogLeNet).
-    """
+def open_onnx(file: Path) -> ExportedFile:
+    """Our own file, checked against the ONNX standard and run by onnxruntime. Raises NotExported."""
     onnx: Any = importlib.import_module("onnx")
+    runtime: Any = importlib.import_module("onnxruntime")
     try:
         onnx.checker.check_model(str(file), full_check=True)
+        session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     except Exception as error:
         raise NotExported(f"the file that was written is not valid ONNX ({_first_line(error)})") from error
-    if importlib.util.find_spec("onnxruntime"):
-        runtime: Any = importlib.import_module("onnxruntime")
-        session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        return _Function(f"onnxruntime {runtime.__version__}", _asker(session))
-    evaluator = importlib.import_module("onnx.reference").ReferenceEvaluator(str(file))
-    advice = ', which does not know all networks; "pip install onnxruntime" brings one that does'
-    return _Function("ONNX's reference implementation", _asker(evaluator), advice)
 
+    def run(batch: Tensor) -> Tensor:
+        return torch.from_numpy(session.run([_OUTPUT], {_INPUT: batch.numpy()})[0])
 
-def _asker(session: Any) -> Callable[[Tensor], Tensor]:
-    return lambda batch: torch.from_numpy(session.run([_OUTPUT], {_INPUT: batch.numpy()})[0])
+    return ExportedFile(f"onnxruntime {runtime.__version__}", run)
 
 
 def _traced(network: nn.Module, example: Tensor) -> bytes:
@@ -140,7 +129,7 @@ def _exported(network: nn.Module, example: Tensor) -> bytes:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_not_exported() -> Iterator[None]:
     """Whatever a tracer raises becomes a sentence for a person."""
     try:
         yield

@@ -15,30 +15,17 @@ from pydantic import ValidationError
 from torch import nn
 
 from adapters.models import registry
-from adapters.models.exchange.tensors import PICKLED, SAFETENSORS, Refused, fit_names, read_tensors
-from adapters.models.package import build_network, sha256_of
-from adapters.models.package_format import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelCard, PackageConfig
+from adapters.models.exchange.tensors import PICKLED, SAFETENSORS, UnusableWeights, fit_names, read_tensors
+from adapters.models.package import build_network
 from adapters.models.smoke import smoke_contradiction, smoke_margins
+from domain.datasets import tumour_names
 from domain.errors import BadModelPackage
-
-_POSITIVE_NAMES = frozenset(("tumour", "tumor", "cancer", "malignant", "metastasis", "carcinoma", "positive"))
-
-
-@dataclass(frozen=True)
-class ImportSource:
-    """A foreign model that could be built. ``card`` is there if the source is a package of Histovox or an export."""
-
-    weights: Path
-    sha256: str
-    config: PackageConfig
-    positive: str
-    network: nn.Module
-    card: ModelCard | None
-    notes: tuple[str, ...]
+from domain.files import sha256_of
+from domain.model_package import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ImportSource, ModelCard, PackageConfig
 
 
 @dataclass
-class _Findings:
+class _FaultsAndNotes:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -53,7 +40,7 @@ def read_source(
 
     Raises: BadModelPackage with every fault that was found.
     """
-    found = _Findings()
+    found = _FaultsAndNotes()
     folder = source if source.is_dir() else source.parent
     weights = _weights(source, found)
     stated = _config(config or folder / CONFIG_FILE, architecture, found)
@@ -80,7 +67,7 @@ def refusal(source: Path, faults: list[str]) -> BadModelPackage:
     return BadModelPackage(f"{source} cannot be imported:" + "".join(f"\n  - {fault}" for fault in shown))
 
 
-def _weights(source: Path, found: _Findings) -> Path | None:
+def _weights(source: Path, found: _FaultsAndNotes) -> Path | None:
     if source.is_file():
         if source.suffix.lower() in {SAFETENSORS, *PICKLED}:
             return source
@@ -101,7 +88,7 @@ def _weights(source: Path, found: _Findings) -> Path | None:
     return None
 
 
-def _config(path: Path, architecture: str | None, found: _Findings) -> PackageConfig | None:
+def _config(path: Path, architecture: str | None, found: _FaultsAndNotes) -> PackageConfig | None:
     try:
         content: Any = json.loads(path.read_bytes())
     except OSError as error:
@@ -148,7 +135,7 @@ def _not_followed(config: PackageConfig) -> list[str]:
     return faults
 
 
-def _card(path: Path, found: _Findings) -> ModelCard | None:
+def _card(path: Path, found: _FaultsAndNotes) -> ModelCard | None:
     if not path.is_file():
         return None
     try:
@@ -158,14 +145,16 @@ def _card(path: Path, found: _Findings) -> ModelCard | None:
         return None
 
 
-def _positive(wished: str | None, card: ModelCard | None, config: PackageConfig | None, found: _Findings) -> str | None:
+def _positive(
+    requested: str | None, card: ModelCard | None, config: PackageConfig | None, found: _FaultsAndNotes
+) -> str | None:
     if config is None:
-        return wished
+        return requested
     names = ", ".join(config.class_names)
-    if card and wished and wished != card.positive_class:
-        found.faults.append(f"--positive is {wished!r}, but the card's thresholds are for {card.positive_class!r}")
-    likely = [name for name in config.class_names if name.lower() in _POSITIVE_NAMES]
-    positive = wished or (card.positive_class if card else likely[0] if len(likely) == 1 else None)
+    if card and requested and requested != card.positive_class:
+        found.faults.append(f"--positive is {requested!r}, but the card's thresholds are for {card.positive_class!r}")
+    likely = tumour_names(config.class_names)
+    positive = requested or (card.positive_class if card else likely[0] if len(likely) == 1 else None)
     if positive is None:
         found.faults.append(f"nothing says which class is the positive one; --positive may be one of {names}")
     elif positive not in config.class_names:
@@ -173,12 +162,12 @@ def _positive(wished: str | None, card: ModelCard | None, config: PackageConfig 
     return positive
 
 
-def _network(weights: Path | None, config: PackageConfig | None, found: _Findings) -> nn.Module | None:
+def _network(weights: Path | None, config: PackageConfig | None, found: _FaultsAndNotes) -> nn.Module | None:
     if weights is None:
         return None
     try:
         state, notes = read_tensors(weights)
-    except Refused as refused:
+    except UnusableWeights as refused:
         found.faults.append(f"{weights.name}: {refused}")
         return None
     found.notes += notes

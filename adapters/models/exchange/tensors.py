@@ -22,19 +22,19 @@ NESTS = ("state_dict", "model_state_dict", "model", "network", "net", "module", 
 PREFIXES = ("module.", "model.", "network.", "net.", "_orig_mod.")
 
 
-class Refused(Exception):
+class UnusableWeights(Exception):
     """A file of weights cannot be used; the text is a fault for a person."""
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], list[str]]:
     """The float32 ``state_dict`` in ``path`` as it is named there, and what a person should know about it.
 
-    Raises: Refused when the file is no such thing, or when reading it could run code.
+    Raises: UnusableWeights when the file is no such thing, or when reading it could run code.
     """
     if path.suffix.lower() == SAFETENSORS:
         return unpack(_sound(_safetensors(path))), []
     if is_torchscript(path):
-        raise Refused(
+        raise UnusableWeights(
             "it is TorchScript, a program with its weights inside: it cannot be looked at without the risk of running "
             "it, and its weights cannot be compared with an architecture. Ask for the state_dict, best as safetensors"
         )
@@ -74,22 +74,24 @@ def _safetensors(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, RuntimeError, OSError) as error:
-        raise Refused(f"it is not a safetensors file of weights ({error})") from None
+        raise UnusableWeights(f"it is not a safetensors file of weights ({error})") from None
 
 
 def _unpickled(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise Refused(f"it cannot be read ({error.strerror})") from None
+        raise UnusableWeights(f"it cannot be read ({error.strerror})") from None
     except Exception as error:  # hostile and damaged files raise anything at all in there
         text = str(error)
         if "GLOBAL" in text or "Unsupported operand" in text or "Unsupported class" in text:
-            raise Refused(
+            raise UnusableWeights(
                 "it holds more than tensors, and such a file can run code when it is opened, so it was not opened. "
                 "Ask for safetensors, or for a file made by torch.save(model.state_dict())"
             ) from None
-        raise Refused(f"it is not a file of weights that Torch can read ({text.splitlines()[0][:120]})") from None
+        raise UnusableWeights(
+            f"it is not a file of weights that Torch can read ({text.splitlines()[0][:120]})"
+        ) from None
 
 
 def _enter(found: object) -> tuple[dict[str, Any], list[str]]:
@@ -105,15 +107,17 @@ def _enter(found: object) -> tuple[dict[str, Any], list[str]]:
         notes.append(f"the weights were taken from {inner[0]!r} in the checkpoint{others}")
         found = found[inner[0]]
     if not isinstance(found, dict) or not found:
-        raise Refused(f"it holds no state_dict (names with tensors) but a {type(found).__name__}")
+        raise UnusableWeights(f"it holds no state_dict (names with tensors) but a {type(found).__name__}")
     return {str(name): value for name, value in found.items()}, notes
 
 
 def _sound(found: dict[str, Any]) -> dict[str, Tensor]:
-    """All of them are plain tensors of numbers. Raises Refused with those that are not."""
+    """All of them are plain tensors of numbers. Raises UnusableWeights with those that are not."""
     faults = [fault for name, value in found.items() if (fault := _fault(name, value))]
     if faults:
-        raise Refused("; ".join(faults[:5]) + (f"; and {len(faults) - 5} more faults" if len(faults) > 5 else ""))
+        raise UnusableWeights(
+            "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more faults" if len(faults) > 5 else "")
+        )
     return found
 
 

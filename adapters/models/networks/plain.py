@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class PlainBlock(nn.Sequential):
-    """Two 3×3 convolutions; nothing is added to what they answer."""
+    """Two 3×3 convolutions without a skip connection."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__(

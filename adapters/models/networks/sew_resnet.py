@@ -44,7 +44,7 @@ class SpikingNeurons(nn.Module):
 def fire(excess: Tensor) -> Tensor:
     """1 where the potential is above the threshold, else 0; with snntorch's surrogate where gradients are wanted."""
     if excess.requires_grad:
-        # snntorch answers in float32 whatever it is asked in.
+        # snntorch gives float32 whatever the input is.
         spikes: Tensor = _spike(excess)
         return spikes.to(excess.dtype)
     return (excess > 0).to(excess.dtype)
@@ -108,6 +108,6 @@ class SEWResNet(nn.Module):
         spikes = self.maxpool(torch.cat(self.neurons1.over_time([current] * self.steps)))
         spikes = self.layer4(self.layer3(self.layer2(self.layer1(spikes))))
         rates = spikes.mean((2, 3)).unflatten(0, (self.steps, -1)).mean(0)
-        # The last layer is linear, so the mean of its answers is its answer to the mean.
+        # The last layer is linear, so the mean of its outputs is its output for the mean.
         logits: Tensor = self.fc(rates)
         return logits

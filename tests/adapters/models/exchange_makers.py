@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from adapters.datasets.opening import DataFolders
 from adapters.imaging import synthetic
+from adapters.models import torch_backend
 from adapters.models.package import load_package
-from adapters.models.preprocess import margins_of, prepare
+from domain.model_package import ExportFormat
+from domain.ports import ProgressCallback
+from services.models import exporting, importing
+from services.models.exporting import ExportedModel
+from services.models.importing import ImportedModel, ImportOptions
 
 TISSUES = (synthetic.STROMA, synthetic.LYMPH, synthetic.TUMOUR, synthetic.SPARSE)
 
@@ -24,11 +29,20 @@ def drawn(count: int, size: int = 48) -> NDArray[np.uint8]:
 
 def margins(package: Path, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
     loaded = load_package(package)
-    with torch.inference_mode():
-        logits = loaded.network(prepare(torch.from_numpy(patches), loaded.config.preprocessing()))
-    positive = loaded.config.class_names.index(loaded.card.positive_class)
-    found: NDArray[np.float32] = margins_of(logits, positive).numpy()
-    return found
+    return torch_backend.network_margins(loaded.network, loaded.config, loaded.card.positive_class, patches)
+
+
+def import_model(
+    source: Path, folder: Path, options: ImportOptions, on_progress: ProgressCallback | None = None
+) -> ImportedModel:
+    """The use case with the adapters that the command line hands it."""
+    datasets = DataFolders(options.labels.parent / "cache")
+    return importing.import_model(source, folder, options, torch_backend, datasets, on_progress)
+
+
+def export_package(package: Path, to: Path, form: ExportFormat, *, calibrated: bool = False) -> ExportedModel:
+    """The use case with the adapters that the command line hands it."""
+    return exporting.export_package(load_package(package), package, to, form, torch_backend, calibrated=calibrated)
 
 
 def upper_half(values: NDArray[np.float32]) -> list[int]:

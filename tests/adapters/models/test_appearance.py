@@ -5,7 +5,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from adapters.imaging import synthetic
-from adapters.models.appearance import FEATURES, Appearance, describe, fit_appearance, is_glass
+from adapters.models.appearance import AppearanceCheck, describe, fit_appearance, is_glass
+from domain.model_package import APPEARANCE_FEATURES, Appearance
 
 
 def tissue(first: int, count: int) -> np.ndarray:
@@ -25,7 +26,7 @@ def appearance() -> Appearance:
 
 
 def test_tissue_like_the_training_tissue_is_familiar(appearance: Appearance) -> None:
-    assert appearance.is_familiar(tissue(400, 60)).mean() > 0.9
+    assert AppearanceCheck(appearance).in_domain(tissue(400, 60)).mean() > 0.9
 
 
 def _page_of_text() -> np.ndarray:
@@ -60,7 +61,7 @@ def _strangers() -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("what", _strangers())
 def test_what_is_no_tissue_is_unfamiliar(appearance: Appearance, what: str) -> None:
-    assert not appearance.is_familiar(_strangers()[what][None])[0]
+    assert not AppearanceCheck(appearance).in_domain(_strangers()[what][None])[0]
 
 
 def test_glass_among_the_training_patches_teaches_nothing_and_ends_nothing() -> None:
@@ -79,7 +80,7 @@ def test_blank_glass_is_told_from_tissue() -> None:
 
 
 def test_the_description_names_each_of_its_numbers() -> None:
-    assert describe(tissue(0, 3)).shape == (3, len(FEATURES))
+    assert describe(tissue(0, 3)).shape == (3, len(APPEARANCE_FEATURES))
     assert np.isfinite(describe(np.zeros((1, 96, 96, 3), np.uint8))).all()
 
 

@@ -134,8 +134,8 @@ def test_grad_cam_follows_the_part_of_the_picture_that_speaks_for_tumour() -> No
 
 
 def test_an_explanation_lies_where_the_network_looked() -> None:
-    from adapters.models.package_format import Preprocessing
     from adapters.models.torch_classifier import in_whole_patch, share_seen
+    from domain.model_package import Preprocessing
 
     def steps(resize: int | None, crop: int | None) -> Preprocessing:
         return Preprocessing(resize, crop, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from services.training.augment import augment, foreign_borders, resample_some, symmetries
-from services.training.batches import Share, epoch_batches, steps_per_epoch
+from services.training.batches import ProcessShare, epoch_batches, steps_per_epoch
 from services.training.recipe import Recipe, load_recipe
 from tests.fakes.patches import FakePatches
 
@@ -38,7 +38,7 @@ def test_a_run_taken_up_in_the_middle_sees_the_batches_that_were_left(workers: i
 
 def test_two_processes_share_a_batch_between_them() -> None:
     whole = [batch.places for batch in epoch_batches(PATCHES, RECIPE, 0)]
-    parts = [list(epoch_batches(PATCHES, RECIPE, 0, share=Share(rank, 2))) for rank in (0, 1)]
+    parts = [list(epoch_batches(PATCHES, RECIPE, 0, share=ProcessShare(rank, 2))) for rank in (0, 1)]
     for step, places in enumerate(whole):
         together = torch.cat([part[step].places for part in parts])
         assert sorted(together.tolist()) == sorted(places.tolist())

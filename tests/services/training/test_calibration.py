@@ -10,13 +10,13 @@ import torch
 from domain.errors import BadTrainingData
 from domain.values import VerdictWord
 from domain.verdict import judge, probability_of
+from services.models.metrics import ScoredPatches
 from services.training.calibration import (
     calibration_ids_digest,
     choose_operating_point,
     fit_scaling,
     in_calibration_half,
 )
-from services.training.metrics import ScoredPatches
 from tests.services.training.scored import margins_and_labels, names
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import pytest
 import torch
@@ -11,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import BadTrainingData
+from domain.evaluation_report import EvaluationReport
 from domain.verdict import OperatingPoint
+from services.models.metrics import ScoredPatches
 from services.training.calibration import calibration_ids_digest, in_calibration_half
-from services.training.evaluation import Subject, evaluate, fit, reported
-from services.training.metrics import ScoredPatches
-from services.training.report import EvaluationReport, card_figures
+from services.training.evaluation import EvaluatedModel, evaluate, fit_operating_point, reported
+from services.training.measuring import card_evaluation
 from tests.services.training.scored import margins_and_labels, names
 
 KEYS = [
@@ -68,7 +68,7 @@ def test_labels_of_the_reporting_half_do_not_move_the_operating_point() -> None:
     ids = names(2000)
     margins, labels = margins_and_labels(2000)
     flipped = torch.where(_half(ids), labels, 1 - labels)
-    assert fit(margins, labels, ids) == fit(margins, flipped, ids)
+    assert fit_operating_point(margins, labels, ids) == fit_operating_point(margins, flipped, ids)
 
 
 def test_the_half_that_calibrates_never_reports() -> None:
@@ -155,7 +155,7 @@ def test_patches_of_one_class_give_what_can_be_given_and_the_protocol_says_why_t
     assert f"need {missing} patches too" in report.protocol
     assert "NaN" not in report.json_text()
     with pytest.raises(BadTrainingData, match="both tumour and normal"):
-        card_figures(report)
+        card_evaluation(report, "three patches", shifts=[])
 
 
 def test_one_patch_is_evaluated_without_a_fuss() -> None:
@@ -201,7 +201,7 @@ def test_a_single_slide_cannot_say_how_slides_differ() -> None:
 def test_what_fitted_an_operating_point_is_recognised_by_its_digest() -> None:
     ids = names(1000)
     margins, labels = margins_and_labels(1000)
-    fitted = fit(margins, labels, ids, sensitivity=0.9)
+    fitted = fit_operating_point(margins, labels, ids, sensitivity=0.9)
     report = evaluate(margins, labels, ids, None, fitted.point, fitted.digest, draws=20)
     assert report.reporting.half
     assert report.sensitivity == pytest.approx(0.9, abs=0.05)
@@ -209,12 +209,13 @@ def test_what_fitted_an_operating_point_is_recognised_by_its_digest() -> None:
 
 
 def test_the_card_repeats_the_report_to_the_last_digit() -> None:
-    report = _report(600, subject=Subject(model="tiny", sha256="a" * 64, tta=8, source="Synthetic patches"))
-    card = card_figures(report)
-    assert card["auc"] == report.auc and card["accuracy"] == report.accuracy and card["n"] == report.n
-    assert card["auc_interval"] == report.intervals["auc"]
-    assert card["extra"]["f1"] == report.f1
-    assert card["extra"]["all_patches"]["n"] == 600
-    assert card["protocol"].startswith("Synthetic patches: reported on")
-    assert "8 views" in card["protocol"]
-    assert not any(isinstance(value, float) and math.isnan(value) for value in card.values())
+    report = _report(600, evaluated=EvaluatedModel(model="tiny", sha256="a" * 64, tta=8, source="Synthetic patches"))
+    card = card_evaluation(report, "Synthetic patches", shifts=[])
+    assert card.auc == report.auc and card.accuracy == report.accuracy and card.n == report.n
+    assert card.auc_interval == report.intervals["auc"]
+    assert card.extra["f1"] == report.f1
+    assert card.extra["all_patches"]["n"] == 600
+    assert card.protocol == "Synthetic patches"
+    assert card.extra["protocol"].startswith("Synthetic patches: reported on")
+    assert "8 views" in card.extra["protocol"]
+    assert "NaN" not in card.model_dump_json()

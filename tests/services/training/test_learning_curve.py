@@ -7,21 +7,25 @@ import io
 import pytest
 from PIL import Image
 
+from adapters.reports.plots import draw_learning_curve
 from domain.errors import BadTrainingData
-from services.training.learning_curve import CurvePoint, LearningCurve, draw_learning_curve, fit_learning_curve
+from domain.evaluation_report import LearningCurve, LearningCurvePoint
+from services.training.learning_curve import fit_learning_curve
 
 SIZES = (1969, 3938, 7877, 15754, 31507)
 
 
-def _points(a: float = 0.02, b: float = 3.0, c: float = 0.45, half: float = 0.006) -> list[CurvePoint]:
+def _points(a: float = 0.02, b: float = 3.0, c: float = 0.45, half: float = 0.006) -> list[LearningCurvePoint]:
     aucs = [(n, 1 - (a + b * n**-c)) for n in SIZES]
     return [
-        CurvePoint(n_patches=n, auc=auc, auc_low=auc - half, auc_high=min(1, auc + half), protocol="held-out slides")
+        LearningCurvePoint(
+            n_patches=n, auc=auc, auc_low=auc - half, auc_high=min(1, auc + half), protocol="held-out slides"
+        )
         for n, auc in aucs
     ]
 
 
-def _fitted(points: list[CurvePoint], draws: int = 60, seed: int = 0) -> LearningCurve:
+def _fitted(points: list[LearningCurvePoint], draws: int = 60, seed: int = 0) -> LearningCurve:
     return fit_learning_curve(points, draws=draws, seed=seed)
 
 

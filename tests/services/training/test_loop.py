@@ -12,8 +12,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from adapters import reports
+from adapters.models import torch_backend
 from domain.errors import BadTrainingData, RunNotSaved, TrainingDiverged
-from services.training.loop import Training, _keep_the_best, soft_targets, train
+from services.training.loop import TrainingSetup, _keep_the_best, soft_targets, train
 from services.training.recipe import Recipe, load_recipe
 from services.training.run import Run
 from services.training.run_folder import BEST, BEST_BEFORE, CHECKPOINT, CURVES, HISTORY, RunFolder
@@ -61,12 +63,12 @@ def a_run(recipe: Recipe, data: str = "these") -> Run:
     return Run(small_network(), recipe, len(TRAINING), data)
 
 
-def a_setting(folder: Path, **changes: Any) -> Training:
+def a_setup(folder: Path, **changes: Any) -> TrainingSetup:
     fabric = Fabric(accelerator="cpu", precision="32-true")
     made = RunFolder(folder)
     made.make()
     usual: dict[str, Any] = {"training": TRAINING, "tuning": TUNING, "progress": Quiet()}
-    return Training(fabric=fabric, folder=made, **usual | changes)
+    return TrainingSetup(fabric=fabric, networks=torch_backend, reports=reports, folder=made, **usual | changes)
 
 
 def curve(run: Run) -> list[dict[str, float]]:
@@ -75,25 +77,25 @@ def curve(run: Run) -> list[dict[str, float]]:
 
 def test_patches_that_can_be_told_apart_are_learned(tmp_path: Path) -> None:
     run = a_run(a_recipe(phases="12x48"))
-    train(run, a_setting(tmp_path))
+    train(run, a_setup(tmp_path))
     assert run.history[-1]["loss"] < run.history[0]["loss"]
     assert run.best_auc > 0.9
 
 
 def test_everything_about_a_run_is_in_its_folder(tmp_path: Path) -> None:
-    setting = a_setting(tmp_path)
-    train(a_run(a_recipe()), setting)
+    setup = a_setup(tmp_path)
+    train(a_run(a_recipe()), setup)
     assert {CHECKPOINT, BEST, HISTORY, CURVES} <= {path.name for path in tmp_path.iterdir()}
     assert (tmp_path / CURVES).read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / HISTORY).read_text().splitlines()) == 4
-    assert isinstance(setting.progress, Quiet) and setting.progress.epochs == 3
+    assert isinstance(setup.progress, Quiet) and setup.progress.epochs == 3
 
 
 @pytest.mark.parametrize("killed_at", [2, 6, 11])
 def test_a_run_that_was_killed_at_any_step_goes_on_along_the_same_curve(tmp_path: Path, killed_at: int) -> None:
     """Six steps an epoch: in the middle of the first, between two, and before the last step of the second."""
     whole = a_run(a_recipe())
-    kept = train(whole, a_setting(tmp_path / "whole"))
+    kept = train(whole, a_setup(tmp_path / "whole"))
 
     class Killed(Exception): ...
 
@@ -105,12 +107,12 @@ def test_a_run_that_was_killed_at_any_step_goes_on_along_the_same_curve(tmp_path
 
     fragile = Fragile(small_network(), a_recipe(), len(TRAINING), "these")
     with pytest.raises(Killed):
-        train(fragile, a_setting(tmp_path / "killed", checkpoint_seconds=-1, look_every=1))
+        train(fragile, a_setup(tmp_path / "killed", checkpoint_seconds=-1, report_every=1))
     torch.manual_seed(99)  # what another process would have drawn by now
     resumed = a_run(a_recipe())
     assert resumed.restore(RunFolder(tmp_path / "killed"))
     assert 0 < resumed.steps_done <= killed_at
-    again = train(resumed, a_setting(tmp_path / "killed"))
+    again = train(resumed, a_setup(tmp_path / "killed"))
     for mine, theirs in zip(curve(resumed), curve(whole), strict=True):
         assert mine == pytest.approx(theirs, rel=1e-9)
     assert all(torch.equal(a, b) for a, b in zip(kept.state_dict().values(), again.state_dict().values(), strict=True))
@@ -119,39 +121,39 @@ def test_a_run_that_was_killed_at_any_step_goes_on_along_the_same_curve(tmp_path
 def test_the_best_epoch_is_kept_and_a_run_without_progress_ends_early(tmp_path: Path) -> None:
     recipe = a_recipe(phases="9x48", patience=2, learning_rate=1e-9)  # nothing is learned after the first epoch
     run = a_run(recipe)
-    train(run, a_setting(tmp_path))
+    train(run, a_setup(tmp_path))
     assert run.finished and run.epoch == run.best_epoch + 2 < 9
 
 
 def test_the_best_weights_outlive_a_kill_before_the_checkpoint_that_knows_of_better_ones(tmp_path: Path) -> None:
     run = a_run(a_recipe(phases="1x48"))
-    kept = train(run, a_setting(tmp_path))
+    kept = train(run, a_setup(tmp_path))
     folder = RunFolder(tmp_path)
     folder.put_aside(BEST, BEST_BEFORE)
     folder.save_state(BEST, {"epoch": 2, "averaged": small_network().state_dict()})
     resumed = a_run(a_recipe(phases="1x48"))
     assert resumed.restore(folder)
-    again = train(resumed, a_setting(tmp_path))
+    again = train(resumed, a_setup(tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), again.parameters(), strict=True))
 
 
 def test_what_a_kill_left_does_not_push_the_known_best_weights_out(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    train(a_run(a_recipe(phases="1x48")), a_setting(tmp_path))
+    train(a_run(a_recipe(phases="1x48")), a_setup(tmp_path))
     folder.put_aside(BEST, BEST_BEFORE)
     folder.save_state(BEST, {"epoch": 2, "averaged": small_network().state_dict()})
     run = a_run(a_recipe(phases="1x48"))
     assert run.restore(folder)
     run.epoch, run.best_auc = 2, 0.0
     run.history.append({"tuning_auc": 0.5})
-    _keep_the_best(run, a_setting(tmp_path))
+    _keep_the_best(run, a_setup(tmp_path))
     before = folder.load_state(BEST_BEFORE)
     assert before is not None and before["epoch"] == 1
 
 
 def test_a_run_goes_on_after_an_update_that_knows_more_of_a_recipe(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    train(a_run(a_recipe(phases="1x48")), a_setting(tmp_path))
+    train(a_run(a_recipe(phases="1x48")), a_setup(tmp_path))
     state = folder.load_state(CHECKPOINT)
     assert state is not None
     older = json.loads(state["recipe"])
@@ -161,17 +163,17 @@ def test_a_run_goes_on_after_an_update_that_knows_more_of_a_recipe(tmp_path: Pat
 
 
 def test_best_weights_that_are_gone_are_not_replaced_by_others_in_silence(tmp_path: Path) -> None:
-    train(a_run(a_recipe(phases="1x48")), a_setting(tmp_path))
+    train(a_run(a_recipe(phases="1x48")), a_setup(tmp_path))
     (tmp_path / BEST).unlink()
     resumed = a_run(a_recipe(phases="1x48"))
     assert resumed.restore(RunFolder(tmp_path))
     with pytest.raises(BadTrainingData, match="epoch 1, the best one, are not in"):
-        train(resumed, a_setting(tmp_path))
+        train(resumed, a_setup(tmp_path))
 
 
 def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None:
     run = a_run(a_recipe(select="last"))
-    kept = train(run, a_setting(tmp_path))
+    kept = train(run, a_setup(tmp_path))
     assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), run.averaged.parameters(), strict=True))
 
 
@@ -179,7 +181,7 @@ def test_the_last_epoch_is_kept_where_the_recipe_says_so(tmp_path: Path) -> None
     ("changes", "words"), [({"learning_rate": 0.5}, "learning_rate was 0.003, is 0.5"), ({}, "data")]
 )
 def test_a_run_is_not_taken_up_with_another_recipe_or_other_data(tmp_path: Path, changes: Any, words: str) -> None:
-    train(a_run(a_recipe(phases="1x48")), a_setting(tmp_path))
+    train(a_run(a_recipe(phases="1x48")), a_setup(tmp_path))
     other = a_run(a_recipe(phases="1x48", **changes), "these" if changes else "others")
     with pytest.raises(BadTrainingData, match=words):
         other.restore(RunFolder(tmp_path))
@@ -194,13 +196,13 @@ def test_a_checkpoint_of_another_network_is_refused_in_words(tmp_path: Path) -> 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_spoils_no_checkpoint(tmp_path: Path) -> None:
     run = a_run(a_recipe())
-    setting = a_setting(tmp_path)
+    setup = a_setup(tmp_path)
     train_one = a_run(a_recipe(phases="1x48"))
-    train(train_one, a_setting(tmp_path / "first"))
+    train(train_one, a_setup(tmp_path / "first"))
     with torch.no_grad():
         next(run.network.parameters()).fill_(math.nan)
     with pytest.raises(TrainingDiverged, match="lower --learning-rate"):
-        train(run, setting)
+        train(run, setup)
     assert not (tmp_path / CHECKPOINT).exists()
 
 
@@ -216,7 +218,7 @@ def test_weights_that_a_last_update_spoiled_replace_no_checkpoint(tmp_path: Path
 
     spoiled = Spoiled(small_network(), a_recipe(), len(TRAINING), "these")
     with pytest.raises(TrainingDiverged, match="no numbers"):
-        train(spoiled, a_setting(tmp_path, checkpoint_seconds=-1, look_every=1))
+        train(spoiled, a_setup(tmp_path, checkpoint_seconds=-1, report_every=1))
     before = a_run(a_recipe())
     assert before.restore(RunFolder(tmp_path)) and before.steps_done == spoiled_at
     assert all(bool(values.isfinite().all()) for values in before.network.state_dict().values())
@@ -226,9 +228,9 @@ def test_a_full_disk_ends_the_run_with_what_to_do(tmp_path: Path, monkeypatch: p
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("services.training.run_folder.os.fsync", full)
+    monkeypatch.setattr("domain.files.os.fsync", full)
     with pytest.raises(RunNotSaved, match="start the same command again"):
-        train(a_run(a_recipe()), a_setting(tmp_path))
+        train(a_run(a_recipe()), a_setup(tmp_path))
 
 
 def test_targets_mix_the_label_with_what_the_teachers_say() -> None:
@@ -242,6 +244,6 @@ def test_mixup_trains_and_two_runs_of_one_seed_are_the_same_run(tmp_path: Path) 
     curves = []
     for number in (0, 1):
         run = a_run(a_recipe(mixup=0.4, phases="1x48"))
-        train(run, a_setting(tmp_path / str(number)))
+        train(run, a_setup(tmp_path / str(number)))
         curves.append(curve(run))
     assert curves[0] == curves[1]

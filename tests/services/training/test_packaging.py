@@ -10,51 +10,68 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from adapters.models import package as model_files
 from adapters.models.devices import Device
 from adapters.models.package import load_package
 from adapters.models.registry import architecture, architecture_names
 from adapters.models.torch_classifier import TorchClassifier
 from domain.errors import BadRecipe, BadTrainingData
+from domain.model_package import TrainingFacts
+from services.models.catalogue import ModelCatalogue
+from services.runtime.settings import load_settings
+from services.training import networks, packaging
 from services.training.evaluation import evaluate
-from services.training.loop import Training, predict, train
+from services.training.loop import TrainingSetup, predict, train
+from services.training.measuring import EvaluationProtocol, precise_fabric
 from services.training.recipe import load_recipe
 from services.training.run import Run
 from services.training.run_folder import PACKAGE, RunFolder
 from services.training.scoring import score_all
-from services.training.wiring import networks, packaging
-from services.training.wiring.measuring import Protocol, precise
+from services.training.wiring import training_adapters
 from tests.fakes.patches import FakePatches
 from tests.services.training.test_loop import Quiet
 
 pytestmark = pytest.mark.training
 
+ADAPTERS = training_adapters(load_settings())
 TRAINING, HELD_OUT = FakePatches(64, seed=1), FakePatches(64, seed=2)
-PROTOCOL = Protocol("fakes, held out", sensitivity=0.95, shifted=6)
-BRIEF = Protocol("fakes, held out", sensitivity=0.95, shifted=1, sides=1)
+PROTOCOL = EvaluationProtocol("fakes, held out", sensitivity=0.95, shifted=6)
+BRIEF = EvaluationProtocol("fakes, held out", sensitivity=0.95, shifted=1, sides=1)
 
 
 def shipped(
-    name: str, folder: Path, training: FakePatches = TRAINING, protocol: Protocol = PROTOCOL, **flags: Any
+    name: str, folder: Path, training: FakePatches = TRAINING, protocol: EvaluationProtocol = PROTOCOL, **flags: Any
 ) -> Any:
     """Train for a step or two, package; returns what was measured."""
     recipe = load_recipe(None, {"architecture": name, "phases": "1x48", "batch_size": 4, "jpeg_share": 0, **flags})
-    network, started_from = networks.build(recipe)
+    network, started_from = networks.build(recipe, ADAPTERS)
     some = FakePatches(8, seed=3)
     made = RunFolder(folder / "run")
     made.make()
     run = Run(network, recipe, len(some))
-    setting = Training(Fabric(accelerator="cpu", precision="32-true"), made, some, FakePatches(6, seed=4), Quiet())
-    kept = train(run, setting)
-    provenance = packaging.Provenance("fakes", started_from, "cpu", run.epoch, recipe)
-    return packaging.ship(
-        kept,
+    setup = TrainingSetup(
+        Fabric(accelerator="cpu", precision="32-true"),
+        ADAPTERS.networks,
+        ADAPTERS.reports,
+        made,
+        some,
+        FakePatches(6, seed=4),
+        Quiet(),
+    )
+    return packaging.package_trained(
+        train(run, setup),
+        recipe,
         training,
         HELD_OUT,
         folder / "package",
-        provenance=provenance,
+        ADAPTERS.networks,
+        facts=TrainingFacts(
+            data="fakes", recipe=recipe.model_dump(mode="json"), patches=8, epochs=run.epoch, started_from=started_from
+        ),
+        um_per_px=0.972,
         protocol=protocol,
         storage="bf16",
-        say=print,
+        on_status=print,
     )
 
 
@@ -84,7 +101,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 def test_an_evaluation_of_the_same_patches_reproduces_the_card(package: tuple[Path, Any]) -> None:
     loaded = load_package(package[0])
     card = loaded.card
-    margins = score_all(networks.scorer(loaded, precise()), HELD_OUT)
+    margins = score_all(networks.score_package(loaded, precise_fabric(), ADAPTERS.networks), HELD_OUT)
     again = evaluate(margins, HELD_OUT.labels, HELD_OUT.ids, None, card.operating_point, card.calibration_ids)
     stated = card.evaluation
     assert stated is not None and again.reporting.half
@@ -114,7 +131,7 @@ def test_the_packaged_network_is_shown_the_centre_that_it_was_trained_on(package
     assert loaded.config.preprocessing().crop_px == 48
     border = HELD_OUT.read([1]).clone()
     border[..., :20, :] = 0
-    score = networks.scorer(loaded, precise())
+    score = networks.score_package(loaded, precise_fabric(), ADAPTERS.networks)
     assert torch.equal(score(border), score(HELD_OUT.read([1])))
 
 
@@ -122,15 +139,24 @@ def test_the_packaged_network_is_shown_patches_as_large_as_it_was_trained_on(tmp
     shipped("lenet5", tmp_path, view_px=64, enlargement=1.5)
     loaded = load_package(tmp_path / "package")
     assert (loaded.config.preprocessing().resize_px, loaded.config.preprocessing().crop_px) == (144, 96)
-    as_trained = predict(loaded.network, HELD_OUT, precise(), load_recipe(None, {"view_px": 64, "enlargement": 1.5}))
-    served = score_all(networks.scorer(loaded, precise()), HELD_OUT)
+    as_trained = predict(
+        loaded.network,
+        HELD_OUT,
+        precise_fabric(),
+        load_recipe(None, {"view_px": 64, "enlargement": 1.5}),
+        ADAPTERS.networks,
+    )
+    served = score_all(networks.score_package(loaded, precise_fabric(), ADAPTERS.networks), HELD_OUT)
     # A crop's outermost pixels, enlarged, know no neighbours beyond it: all but those are the same.
     assert served.tolist() == pytest.approx(as_trained.tolist(), abs=0.05)
 
 
 def test_the_paths_of_training_and_serving_agree(package: tuple[Path, Any]) -> None:
     loaded = load_package(package[0])
-    exact, fast = networks.scorer(loaded, precise()), networks.served(loaded)
+    exact, fast = (
+        networks.score_package(loaded, precise_fabric(), ADAPTERS.networks),
+        ADAPTERS.networks.score_as_served(loaded),
+    )
     pixels = HELD_OUT.read(range(8))
     assert fast(pixels).tolist() == pytest.approx(exact(pixels).tolist(), abs=0.05)
 
@@ -139,10 +165,15 @@ def test_a_package_can_be_read_anew_and_keeps_its_weights(
     package: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HISTOVOX_MODELS_DIR", str(tmp_path))
-    other, protocol = FakePatches(80, seed=9), Protocol("other patches", sensitivity=0.8, shifted=4)
-    where, measured = packaging.recalibrate(
-        str(package[0]), "anew", other, protocol=protocol, fabric=precise(), say=print
-    )
+    other, protocol = FakePatches(80, seed=9), EvaluationProtocol("other patches", sensitivity=0.8, shifted=4)
+    adapters = training_adapters(load_settings())
+
+    def recalibrated() -> Any:
+        return packaging.recalibrate(
+            str(package[0]), "anew", other, adapters, protocol=protocol, fabric=precise_fabric(), on_status=print
+        )
+
+    where, measured = recalibrated()
     before, after = load_package(package[0]), load_package(where)
     assert after.identity.name == "anew" and where == tmp_path / "anew"
     assert after.card.operating_point == measured.fitted.point
@@ -151,13 +182,19 @@ def test_a_package_can_be_read_anew_and_keeps_its_weights(
     for old, new in zip(before.network.state_dict().values(), after.network.state_dict().values(), strict=True):
         assert torch.equal(old, new)
     with pytest.raises(BadRecipe, match="choose another --name"):
-        packaging.recalibrate(str(package[0]), "anew", other, protocol=protocol, fabric=precise(), say=print)
+        recalibrated()
 
 
 def test_patches_of_another_size_are_not_calibrated_on(package: tuple[Path, Any]) -> None:
     with pytest.raises(BadTrainingData, match="64 px wide"):
         packaging.recalibrate(
-            str(package[0]), None, FakePatches(40, patch_px=64), protocol=PROTOCOL, fabric=precise(), say=print
+            str(package[0]),
+            None,
+            FakePatches(40, patch_px=64),
+            ADAPTERS,
+            protocol=PROTOCOL,
+            fabric=precise_fabric(),
+            on_status=print,
         )
 
 
@@ -171,56 +208,56 @@ def test_patches_of_blank_glass_do_not_count_before_hours_of_training() -> None:
     glass = FakePatches(60)
     glass._pixels[30:] = 245
     with pytest.raises(BadTrainingData, match="50 held-out patches that show tissue; here are 30"):
-        packaging.require_enough(TRAINING, glass)
-    packaging.require_enough(TRAINING, HELD_OUT)
+        packaging.require_enough(TRAINING, glass, ADAPTERS.networks)
+    packaging.require_enough(TRAINING, HELD_OUT, ADAPTERS.networks)
 
 
 def test_a_package_is_not_overwritten_unless_it_is_wished_or_the_run_wrote_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("HISTOVOX_MODELS_DIR", str(tmp_path))
+    catalogue = ModelCatalogue(model_files, tmp_path)
     (tmp_path / "mine").mkdir()
     run = tmp_path / "run"
     run.mkdir()
     with pytest.raises(BadRecipe, match="--replace"):
-        networks.require_free_name("mine", replace=False, run=run)
-    networks.require_free_name("mine", replace=True, run=run)
-    networks.require_free_name("free", replace=False, run=run)
+        networks.require_free_name("mine", catalogue, replace=False, run=run)
+    networks.require_free_name("mine", catalogue, replace=True, run=run)
+    networks.require_free_name("free", catalogue, replace=False, run=run)
     (run / PACKAGE).write_text('{"package": "mine"}')
-    networks.require_free_name("mine", replace=False, run=run)
+    networks.require_free_name("mine", catalogue, replace=False, run=run)
     with pytest.raises(BadRecipe, match="cannot be called"):
-        networks.require_free_name("../escape", replace=True, run=run)
+        networks.require_free_name("../escape", catalogue, replace=True, run=run)
 
 
 @pytest.mark.parametrize("start", ["random", "imagenet"])
 def test_a_network_starts_from_what_the_recipe_says(start: str) -> None:
     recipe = load_recipe(None, {"architecture": "efficientnet_lite0_centred", "start": start})
-    network, words = networks.build(recipe)
-    again, _ = networks.build(recipe)
+    network, words = networks.build(recipe, ADAPTERS)
+    again, _ = networks.build(recipe, ADAPTERS)
     assert ("ImageNet" in words) == (start == "imagenet")
     assert torch.equal(network.state_dict()["conv_stem.weight"], again.state_dict()["conv_stem.weight"])
 
 
 def test_imagenet_weights_that_do_not_exist_are_refused_with_those_that_do() -> None:
     with pytest.raises(BadRecipe, match="only for efficientnet_lite0"):
-        networks.build(load_recipe(None, {"architecture": "lenet5", "start": "imagenet"}))
+        networks.build(load_recipe(None, {"architecture": "lenet5", "start": "imagenet"}), ADAPTERS)
 
 
 def test_a_network_can_start_from_a_package_and_from_another_family_only_where_they_share_layers(
     package: tuple[Path, Any],
 ) -> None:
     recipe = load_recipe(None, {"architecture": "lenet5", "start": str(package[0])})
-    network, words = networks.build(recipe)
+    network, words = networks.build(recipe, ADAPTERS)
     packaged = load_package(package[0]).network
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), packaged.parameters(), strict=True))
     assert "the package package" in words
     with pytest.raises(BadRecipe, match="next to nothing in common"):
-        networks.build(load_recipe(None, {"architecture": "resnet18", "start": str(package[0])}))
+        networks.build(load_recipe(None, {"architecture": "resnet18", "start": str(package[0])}), ADAPTERS)
 
 
 def test_teachers_answer_with_calibrated_probabilities(package: tuple[Path, Any]) -> None:
     recipe = load_recipe(None, {"architecture": "lenet5", "teacher": str(package[0])})
-    taught = networks.taught(recipe, HELD_OUT, precise())
-    assert taught is not None and taught.shape == (64,)
-    assert 0 <= float(taught.min()) <= float(taught.max()) <= 1
-    assert networks.taught(load_recipe(None, {}), HELD_OUT, precise()) is None
+    answers = networks.teacher_probabilities(recipe, HELD_OUT, precise_fabric(), ADAPTERS)
+    assert answers is not None and answers.shape == (64,)
+    assert 0 <= float(answers.min()) <= float(answers.max()) <= 1
+    assert networks.teacher_probabilities(load_recipe(None, {}), HELD_OUT, precise_fabric(), ADAPTERS) is None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.training.provenance import Origin, parted, training_digest
+from services.training.provenance import TrainingOrigin, parted, training_digest
 from services.training.recipe import load_recipe
 from tests.fakes.patches import FakePatches
 
@@ -14,9 +14,9 @@ PATCHES = FakePatches(60, seed=1)
 RECIPE = load_recipe(None, {"seed": 5, "held_out_share": 0.3})
 
 
-def origin(patches: FakePatches = PATCHES, **changes: Any) -> Origin:
+def origin(patches: FakePatches = PATCHES, **changes: Any) -> TrainingOrigin:
     stated = RECIPE.model_dump(mode="json") | changes
-    return Origin(stated, training_digest(parted(patches, RECIPE).training))
+    return TrainingOrigin(stated, training_digest(parted(patches, RECIPE).training))
 
 
 def test_what_was_held_out_is_found_again_from_recipe_and_digest() -> None:
@@ -29,15 +29,15 @@ def test_what_was_held_out_is_found_again_from_recipe_and_digest() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Origin(),
-        Origin(RECIPE.model_dump(mode="json"), ""),
-        Origin({}, origin().digest),
+        TrainingOrigin(),
+        TrainingOrigin(RECIPE.model_dump(mode="json"), ""),
+        TrainingOrigin({}, origin().digest),
         origin(seed=6),
         origin(seed="none"),
         origin(FakePatches(60, seed=2)),
     ],
 )
-def test_patches_that_trained_nothing_are_not_taken_for_those_that_did(other: Origin) -> None:
+def test_patches_that_trained_nothing_are_not_taken_for_those_that_did(other: TrainingOrigin) -> None:
     assert other.split_of(PATCHES) is None and not other.is_of(PATCHES)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from adapters.imaging.synthetic import smoke_patches
 from domain.verdict import OperatingPoint
-from services.training.metrics import ScoredPatches
+from services.models.metrics import ScoredPatches
 from services.training.robustness import (
     SHIFTS,
     brightened,
@@ -128,6 +128,6 @@ def test_one_class_gives_a_row_without_an_area_under_the_curve() -> None:
 
 def test_progress_is_told_by_shift() -> None:
     told: list[tuple[str, int, int]] = []
-    robustness(mean_darkness, FewPatches(noise(6), [0, 1] * 3), POINT, progress=lambda *done: told.append(done))
+    robustness(mean_darkness, FewPatches(noise(6), [0, 1] * 3), POINT, on_progress=lambda *done: told.append(done))
     assert [name for name, _, _ in told] == list(SHIFTS)
     assert np.all([done == total == 6 for _, done, total in told])

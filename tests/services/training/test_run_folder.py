@@ -32,7 +32,7 @@ def test_a_full_disk_costs_nothing_that_was_saved_before(folder: RunFolder, monk
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("services.training.run_folder.os.fsync", full)
+    monkeypatch.setattr("domain.files.os.fsync", full)
     with pytest.raises(RunNotSaved, match="the disk is full"):
         folder.save_state("a.pt", {"epoch": 2})
     assert folder.load_state("a.pt") == {"epoch": 1}

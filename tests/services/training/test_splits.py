@@ -8,13 +8,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from adapters.datasets.opening import DataFolders
 from domain.errors import BadTrainingData
 from services.training import splits
-from services.training.patches import LabelledPatches
-from services.training.reading import open_split
+from services.training.patches import LabelledPatches, PatchTensors
 from services.training.splits import Split, split
+from tests.adapters.datasets.material import some_patches, write_kaggle
 from tests.fakes.patches import FakePatches
-from tests.services.training.reading_material import some_patches, write_kaggle
 
 
 def patches(count: int, groups: list[str] | None = None, seed: int = 0) -> FakePatches:
@@ -105,16 +105,18 @@ def test_too_few_patches_of_a_class_cannot_be_split() -> None:
 
 
 def test_the_folders_own_split_is_named_as_such() -> None:
-    parted = splits.given(patches(10, slides(10, 5)), patches(6, ["other"] * 6, seed=1))
+    parted = splits.split_of_folder(patches(10, slides(10, 5)), patches(6, ["other"] * 6, seed=1))
     assert parted.protocol == "the folder's own split, no slide or patient is on both sides"
     assert (len(parted.training), len(parted.held_out)) == (10, 6)
 
 
 def test_a_slide_in_both_given_sets_is_flagged_or_refused() -> None:
     training, held_out = patches(10, slides(10, 5)), patches(6, ["slide 1"] * 6, seed=1)
-    assert "some slides or patients are on both sides (1: slide 1)" in splits.given(training, held_out).protocol
+    assert (
+        "some slides or patients are on both sides (1: slide 1)" in splits.split_of_folder(training, held_out).protocol
+    )
     with pytest.raises(BadTrainingData, match="slide 1"):
-        splits.given(training, held_out, groups="require")
+        splits.split_of_folder(training, held_out, groups="require")
 
 
 def test_patches_whose_pixels_are_in_both_given_sets_are_counted(tmp_path: Path) -> None:
@@ -122,11 +124,15 @@ def test_patches_whose_pixels_are_in_both_given_sets_are_counted(tmp_path: Path)
     write_kaggle(tmp_path / "data", pixels[:8], [0, 1] * 4)
     write_kaggle(tmp_path / "data", pixels[6:], [0, 1] * 3, split="valid")
     training, held_out = (
-        open_split(tmp_path / "data", name, cache_dir=tmp_path / "cache").patches for name in ("train", "valid")
+        PatchTensors(DataFolders(tmp_path / "cache").open_split(tmp_path / "data", name).patches)
+        for name in ("train", "valid")
     )
-    assert "held-out patches have the very pixels of a training patch (2)" in splits.given(training, held_out).protocol
+    assert (
+        "held-out patches have the very pixels of a training patch (2)"
+        in splits.split_of_folder(training, held_out).protocol
+    )
 
 
 def test_given_sets_of_different_size_are_refused() -> None:
     with pytest.raises(BadTrainingData, match="measure 2 pixels and the held-out ones 4"):
-        splits.given(patches(4), FakePatches(4, patch_px=4))
+        splits.split_of_folder(patches(4), FakePatches(4, patch_px=4))

@@ -479,7 +479,7 @@ def no_space(_descriptor: int) -> None:
 
 def test_a_full_disk_during_training_is_told(command: Command, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as full:
-        full.setattr("services.training.run_folder.os.fsync", no_space)
+        full.setattr("domain.files.os.fsync", no_space)
         said = command("train", "--data", data, *SMALL, "--out", "run")
     assert said.code == 1 and "the disk is full" in said.last and "same command again" in said.last
     assert command("train", "--data", data, *SMALL, "--out", "run", "--no-package").code == 0
@@ -512,7 +512,7 @@ def test_a_full_disk_while_packaging_costs_no_weights(
 def test_ctrl_c_says_what_a_stop_means(
     command: Command, data: Path, monkeypatch: pytest.MonkeyPatch, verb: str, words: str
 ) -> None:
-    def stopped(_options: object) -> int:
+    def stopped(*_: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(__import__("services.training.verbs", fromlist=["VERBS"]).VERBS, verb, stopped)

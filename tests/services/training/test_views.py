@@ -64,7 +64,7 @@ def test_scores_come_in_the_order_of_the_patches_whatever_the_batch(batch_size: 
 
 def test_patches_are_read_a_batch_at_a_time_and_progress_is_told() -> None:
     patches, told = FewPatches(noise(10), [0, 1] * 5), []
-    score_all(mean_darkness, patches, batch_size=4, progress=lambda done, total: told.append((done, total)))
+    score_all(mean_darkness, patches, batch_size=4, on_progress=lambda done, total: told.append((done, total)))
     assert patches.reads == [4, 4, 2]
     assert told == [(4, 10), (8, 10), (10, 10)]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.models.package import load_package
-from adapters.models.package_format import Evaluation
+from domain.model_package import Evaluation
 from domain.verdict import OperatingPoint
 from services.runtime import exit_codes
 from tests.adapters.models.exchange_makers import drawn, margins, upper_half, write_set

@@ -20,6 +20,7 @@ from domain.messages.workers import QueryStatus, StatusReported, WorkerStatus
 from tests.builders import a_worker, an_answer
 from tests.fakes.bus import FakeBrokerClient
 from tests.waiting import wait_until
+from ui.desktop.keys import bind_keys
 from ui.desktop.pump import Pump
 from ui.desktop.window import Window
 from ui.presenters.background import Threads
@@ -46,6 +47,7 @@ class Stage:
         self.preferences = Preferences(folder)
         self.preferences.change(**{"theme": "light", "geometry": "1280x800+0+0", **remembered})
         self.window = Window(self.preferences, sample=None, disclaimer="An aid, not a diagnosis.")
+        bind_keys(self.window)
         self.decode: Callable[[bytes], PyramidPicture] = lambda data: PyramidPicture(ImageFileReader().decode(data))
         self.background = Threads()
         self.presenter = MainPresenter(

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from domain.messages.jobs import HistoryForgotten
 from domain.values import Region
+from domain.words.verdicts import percent
 from tests.fakes.background import FakeBackground
 from tests.fakes.bus import FakeBrokerClient
 from tests.waiting import wait_until
 from ui.desktop.pump import MESSAGES_A_TURN, Pump
 from ui.presenters.background import Threads
-from ui.presenters.entries import percent, when
+from ui.presenters.entries import when
 from ui.presenters.preferences import FILE_NAME, Preferences
 from ui.presenters.viewport import Viewport, scale_bar
 from ui.presenters.worklist_presenter import remaining_text

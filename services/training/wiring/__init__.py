@@ -1,1 +1,0 @@
-"""Where training meets the adapters; nothing else here imports them."""
