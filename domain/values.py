@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 #: In which a face shows its words, or a voice speaks.
-Language = Literal["en", "zh"]
-
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 

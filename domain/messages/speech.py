@@ -8,8 +8,8 @@ from pydantic import Field
 
 from domain.errors import Fault
 from domain.messages.base import Message
-from domain.values import Language as Language
 from domain.values import Value
+from domain.words import Language as Language
 
 
 class Speak(Message):

@@ -17,9 +17,10 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
-from domain.values import Language as Language
+#: Here and not among the values, which need pydantic: the command line's help is to come at once.
+Language = Literal["en", "zh"]
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 LOCALE = Path(__file__).parent / "locale"
