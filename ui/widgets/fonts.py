@@ -15,6 +15,8 @@ from ui.theme import FONT_FAMILIES, TextStyle, Weight
 #: See the file: with it Tk can show a family's Regular face beside its Medium one.
 FONT_CONFIGURATION = Path(__file__).parents[1] / "assets" / "fonts.conf"
 REGULAR_FACE = "Histovox Text"
+#: Measuring asks Tk each time; lists ask for the same names at every drawing.
+MOST_FITTED = 4096
 
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 #: What stays on one line: a sign or a word, with the marks that may not begin a line after it, or end one before it.
@@ -45,6 +47,7 @@ class Fonts:
         if self.family == "Inter" and tkfont.Font(root, (REGULAR_FACE, -13)).actual("family") == "Inter":
             self._faces["regular"] = (REGULAR_FACE, "normal")
         self._measures: dict[tuple[TextStyle, float], tkfont.Font] = {}
+        self._fitted: dict[tuple[TextStyle, float, str, int, bool], str] = {}
         self._root = root
 
     def at(self, style: TextStyle, scale: float = 1.0) -> tuple[str, int, str]:
@@ -70,7 +73,15 @@ class Fonts:
 
         ``middle`` keeps both ends, as befits file names.
         """
-        font = self._font(style, scale)
+        asked = (style, scale, text, width, middle)
+        known = self._fitted.get(asked)
+        if known is None:
+            if len(self._fitted) >= MOST_FITTED:
+                self._fitted.clear()
+            known = self._fitted[asked] = self._fit(self._font(style, scale), text, width, middle)
+        return known
+
+    def _fit(self, font: tkfont.Font, text: str, width: int, middle: bool) -> str:
         if width <= 0:
             return ""
         if font.measure(text) <= width:

@@ -47,7 +47,6 @@ class ScrollSurface(Surface):
             # It became shorter: draw again where it ends.
             self.offset = limit
             self.canvas.delete("all")
-            self._pictures.clear()
             self.content_height = self.draw_content(-self.offset)
         thumb = self._thumb()
         if thumb is not None:

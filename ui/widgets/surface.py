@@ -20,7 +20,9 @@ class Surface(CTkBaseClass):
         self, master: Any, *, width: int = 0, height: int = 0, ground: Colour | None = None, takes_focus: bool = False
     ) -> None:
         self._ground: Colour | None = None
-        self._pictures: list[ImageTk.PhotoImage] = []
+        # By the identity of what they show: shapes and icons are made once and kept, so most are the last drawing's.
+        self._pictures: dict[int, tuple[Image.Image, ImageTk.PhotoImage]] = {}
+        self._last_pictures: dict[int, tuple[Image.Image, ImageTk.PhotoImage]] = {}
         self._pending: str | None = None
         super().__init__(master, width=width, height=height)
         self._ground = ground or _pair(self._bg_color)
@@ -74,10 +76,10 @@ class Surface(CTkBaseClass):
         return pair if isinstance(pair, str) else pair[1 if self.dark else 0]
 
     def picture(self, image: Image.Image, x: float, y: float, anchor: Any = "nw", tags: str = "") -> int:
-        """Put a picture at screen pixels."""
-        photo = ImageTk.PhotoImage(image, master=self.canvas)
-        self._pictures.append(photo)
-        return self.canvas.create_image(x, y, image=photo, anchor=anchor, tags=tags)
+        """Put a picture at screen pixels; one that was changed meanwhile must not be put again."""
+        known = self._pictures.get(id(image)) or self._last_pictures.get(id(image))
+        shown = self._pictures[id(image)] = known or (image, ImageTk.PhotoImage(image, master=self.canvas))
+        return self.canvas.create_image(x, y, image=shown[1], anchor=anchor, tags=tags)
 
     def icon(self, name: str, x: float, y: float, colour: Colour | str, size: int = 16, anchor: Any = "center") -> int:
         """Put an icon at screen pixels; ``size`` is a layout length."""
@@ -130,9 +132,10 @@ class Surface(CTkBaseClass):
             return
         self.canvas.configure(bg=self.ground)
         self.canvas.delete("all")
-        self._pictures.clear()
+        self._last_pictures, self._pictures = self._pictures, {}
         if self.canvas.winfo_width() > 1:
             self.draw()
+        self._last_pictures = {}
 
     def _set_appearance_mode(self, mode_string: str) -> None:
         # CTkBaseClass would lay the whole window out for each widget here.

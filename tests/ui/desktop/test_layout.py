@@ -169,6 +169,18 @@ def test_the_selected_row_stays_where_it_is_when_others_come_before_it(stage: St
     assert 43 * sidebar.rows.px(Size.ROW) - sidebar.rows.offset == before
 
 
+def test_a_list_that_is_drawn_again_takes_its_shapes_and_icons_from_the_last_drawing(stage: Stage) -> None:
+    sidebar = stage.window.sidebar
+    sidebar.show_open(rows(60), "k3")
+    stage.window.update()
+    before = {id(photo) for _, photo in sidebar.rows._pictures.values()}
+    sidebar.rows.redraw()
+    assert before and {id(photo) for _, photo in sidebar.rows._pictures.values()} == before
+    sidebar.show_open([], None)
+    stage.window.update()
+    assert not sidebar.rows._pictures, "what is not shown any more is freed"
+
+
 def test_the_pointer_over_the_list_holds_its_order(stage: Stage) -> None:
     rows_widget, worklist = stage.window.sidebar.rows, stage.presenter.worklist
     stage.do("mousemove", rows_widget.winfo_rootx() + 40, rows_widget.winfo_rooty() + 200)
