@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .PHONY: help run test test-fast check check-static generate words format classifier bench doctor train evaluate learning-curve
 
 python := .venv/bin/python
+# Tests that measure time in real processes run by themselves; the others share two cores.
+real := processes or window or audio
 # FILE=… and its like reach the recipes as environment variables, so that spaces and quotes in them survive.
 export FILE CLASSIFIER BIND DATA MODEL RECIPE NAME OUT REPORT ARGS
 
@@ -18,11 +20,13 @@ run: ## The application. FILE=image opens it; CLASSIFIER=tcp://host:port uses th
 
 test: ## All tests; ARGS="tests/domain -k verdict" for some of them
 	@scripts/setup.sh dev
-	@$(python) -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
+	@if [ -n "$$ARGS" ]; then $(python) -m pytest $(ARGS); else failed=0; \
+	    $(python) -m pytest -n 2 --no-xvfb -m "not ($(real))" || failed=1; \
+	    $(python) -m pytest -m "$(real)" || failed=1; exit $$failed; fi
 
 test-fast: ## The tests without real processes, windows, sound or training: for the hand that edits
 	@scripts/setup.sh dev
-	@$(python) -m pytest -n 2 --no-xvfb -m "not processes and not window and not audio and not training" $(ARGS)
+	@$(python) -m pytest -n 2 --no-xvfb -m "not ($(real) or training)" $(ARGS)
 
 check: check-static test ## Format, lint, types, import contracts, generated documents, then all tests
 

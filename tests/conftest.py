@@ -38,15 +38,6 @@ class Folders:
     cache: Path
 
 
-# First, for pytest-xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers (``make test``), one of them runs all tests that measure time in real processes."""
-    for item in items:
-        if any(item.get_closest_marker(name) for name in ("processes", "window", "audio")):
-            item.add_marker(pytest.mark.xdist_group("real"))
-
-
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folders]:
     """Point every setting at folders of this test, so that nothing meets a running Histovox or another test."""

@@ -384,7 +384,7 @@ def test_a_failed_model_gives_back_the_memory_of_what_it_looked_at(worker: Worke
     worker.model.on_score = explode
     worker.start(reader=Mosaic(), max_held_bytes=1).send_images([b"mosaic"])
     worker.line.wait_sent(JobFailed)
-    wait_until(lambda: worker.batcher.has_room(Priority.INTERACTIVE), what="the memory to be free")
+    assert wait_until(lambda: worker.batcher.has_room(Priority.INTERACTIVE), what="the memory to be free")
 
 
 def test_an_answer_that_cannot_be_sent_does_not_end_the_worker(
