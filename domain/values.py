@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-#: In which a face shows its words, or a voice speaks.
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Value(BaseModel):
