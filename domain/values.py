@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+
 
 class Value(BaseModel):
     """Frozen, and closed to fields that it does not know and to numbers that are none (NaN, infinity)."""
