@@ -178,6 +178,14 @@ class BrokerUnreachable(OurError):
     code = "broker_unreachable"
 
 
+class RequestRefused(OurError):
+    """The broker did not take a request up; ``refusal`` is the code of its answer."""
+
+    def __init__(self, refusal: str, message: str) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+
+
 class BadTrainingData(CallerError):
     """A data folder that cannot be trained on."""
 

@@ -93,13 +93,32 @@ class Classifier(Protocol):
 class BrokerClient(Protocol):
     """A client's two lines to the broker: its requests and answers, and its session's events.
 
-    Owned by one thread. Never blocks.
+    Owned by one thread, which calls ``drain``, ``wait`` or ``request`` all the time. The client notices when the broker
+    goes and returns: a request that was left unanswered is then asked for again, so nobody else sends anything twice.
+    It asks the broker for its status once a second; whoever drains gets the answers.
     """
 
     session: str
+    connections: int
+    """How many connections there were; after a new one, events may have been missed."""
+
+    @property
+    def reachable(self) -> bool | None:
+        """Whether the broker answers; None while it has not answered yet and may be starting."""
+        ...
 
     def send(self, body: Message, buffers: Sequence[Buffer] = (), *, job_id: str | None = None) -> str:
-        """Send a request; returns the header id that its answers carry as ``correlationid``."""
+        """Queue a request; returns the header id that its answers carry as ``correlationid``. Never blocks.
+
+        Raises BrokerUnreachable when too many requests are unanswered.
+        """
+        ...
+
+    def request(self, body: Message, kind: type[Message], *, timeout_s: float) -> Envelope:
+        """Send, and wait for the answer of this ``kind``; what else arrives is kept for ``drain``.
+
+        Raises: RequestRefused, BrokerUnreachable (no answer within ``timeout_s``).
+        """
         ...
 
     def drain(self, limit: int = 10) -> list[Envelope]:

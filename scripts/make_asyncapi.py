@@ -27,6 +27,7 @@ TARGET = ROOT / "docs" / "asyncapi.json"
 REQUESTS: dict[str, tuple[str, ...]] = {
     "ClassifyImages": ("ImagesClassified", "JobAccepted", "JobFailed", "JobCancelled", "RequestRejected"),
     "ExplainImage": ("ImageExplained", "JobAccepted", "JobFailed", "JobCancelled", "RequestRejected"),
+    "AwaitJob": ("JobAccepted", "ImagesClassified", "ImageExplained", "JobFailed", "JobCancelled", "RequestRejected"),
     "CancelJob": ("JobCancelled", "RequestRejected"),
     "QueryHistory": ("HistoryListed", "RequestRejected"),
     "ForgetHistory": ("HistoryForgotten", "RequestRejected"),
@@ -37,6 +38,7 @@ REQUESTS: dict[str, tuple[str, ...]] = {
     "RepeatUtterance": ("CommandRelayed", "RequestRejected"),
     "ConfigureSpeech": ("CommandRelayed", "RequestRejected"),
     "SetAnnouncements": ("CommandRelayed", "RequestRejected"),
+    "AnnounceSummary": ("CommandRelayed", "RequestRejected"),
     "QuerySpeech": ("CommandRelayed", "RequestRejected"),
 }
 SPEECH_COMMANDS = tuple(name for name, answers in REQUESTS.items() if answers[0] == "CommandRelayed")

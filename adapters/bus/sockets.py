@@ -72,6 +72,31 @@ def monitor_events(monitor: Socket) -> Iterator[int]:
         yield event
 
 
+class MonitoredConnection:
+    """What a socket's monitor says about its one connection."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self.monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self.up = False
+        self.count = 0
+        """How many connections there were, the present one included."""
+
+    def came_up(self) -> bool:
+        """Whether a connection was made since the last call."""
+        before = self.count
+        for event in monitor_events(self.monitor):
+            self.up = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            self.count += self.up
+        return self.count > before
+
+    def close(self) -> None:
+        """Close the socket and its monitor."""
+        self._socket.disable_monitor()
+        self.monitor.close()
+        self._socket.close()
+
+
 class Claim:
     """An address that this process has bound, and holds against a second process until ``release``."""
 

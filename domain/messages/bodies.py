@@ -15,6 +15,7 @@ Body = (
     | jobs.JobProgressed
     | jobs.JobRequeued
     | jobs.JobFailed
+    | jobs.AwaitJob
     | jobs.CancelJob
     | jobs.JobCancelled
     | jobs.RequestRejected
@@ -37,6 +38,7 @@ Body = (
     | speech.RepeatUtterance
     | speech.ConfigureSpeech
     | speech.SetAnnouncements
+    | speech.AnnounceSummary
     | speech.QuerySpeech
     | speech.CommandRelayed
     | speech.SpeechConfigured

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field
 from domain.messages.base import Message
 from domain.values import Value
 
-PROTOCOL_VERSION = "2.0"
+PROTOCOL_VERSION = "2.1"
 #: The first frame of every message. The major version must match; minor versions only add.
 PROTOCOL_TAG = b"histovox/2"
 

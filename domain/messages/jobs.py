@@ -46,6 +46,15 @@ class JobFailed(Message):
     """True: the broker may give it to another worker (the worker was at fault, not the job)."""
 
 
+class AwaitJob(Message):
+    """Client → broker, over a new connection: the job in the header was sent before; I still wait for its answer.
+
+    It carries the header id of the request that it stands for, so that the answers are correlated with that request:
+    ``JobAccepted`` and the job's answer, or ``RequestRejected`` with the code ``unknown_job`` when the job never
+    arrived. Only then the client sends the job's bytes again.
+    """
+
+
 class CancelJob(Message):
     """Client → broker → worker: stop the job named in the header. Idempotent; answered by ``JobCancelled``."""
 

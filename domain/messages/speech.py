@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from domain.errors import Fault
+from domain.languages import Language as Language
 from domain.messages.base import Message
+from domain.tally import Tally
 from domain.values import Value
-from domain.words import Language as Language
 
 
 class Speak(Message):
@@ -44,6 +45,15 @@ class SetAnnouncements(Message):
     """Which results are announced without being asked for."""
 
     results: Literal["all", "suspicious", "summary", "none"]
+
+
+class AnnounceSummary(Message):
+    """The images that the client had classified are all answered: say so, if summaries are announced.
+
+    The client alone knows of files that never became a job, so its count replaces what the worker has heard.
+    """
+
+    tally: Tally
 
 
 class QuerySpeech(Message):

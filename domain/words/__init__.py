@@ -17,10 +17,9 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-#: Here and not among the values, which need pydantic: the command line's help is to come at once.
-Language = Literal["en", "zh"]
+from domain.languages import Language as Language
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 LOCALE = Path(__file__).parent / "locale"

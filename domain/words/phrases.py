@@ -6,13 +6,12 @@ Utterances are short (a clinician must not wait) and put the verdict first. They
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import PurePath
 
 from domain.errors import Fault
 from domain.messages.imaging import ItemAnswer
+from domain.tally import Tally
 from domain.values import ImageResult, ItemFailure, Verdict, VerdictWord
 from domain.words import Language, join, mark, tr, trn
 from domain.words.spoken_errors import SPOKEN_ERRORS
@@ -212,49 +211,19 @@ def say_answer(answer: ItemAnswer, language: Language) -> str:
 # --- a folder ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Tally:
-    """How the images of a folder fared."""
-
-    images: int = 0
-    tumour: int = 0
-    uncertain: int = 0
-    out_of_domain: int = 0
-    failed: int = 0
-    jobs_failed: int = 0
-
-    def plus(self, answers: Iterable[ItemAnswer]) -> Tally:
-        """The tally with more answers counted."""
-        counts = {"images": 0, "tumour": 0, "uncertain": 0, "out_of_domain": 0, "failed": 0}
-        for answer in answers:
-            kind = answer.result.verdict.word.value if answer.result else "failed"
-            counts["images"] += 1
-            if kind in counts:
-                counts[kind] += 1
-        return replace(self, **{name: getattr(self, name) + more for name, more in counts.items()})
-
-    @property
-    def judged(self) -> int:
-        """Images that got a verdict on tumour, were it an uncertain one."""
-        return self.images - self.failed - self.out_of_domain
-
-    @property
-    def needs_attention(self) -> bool:
-        """Whether a person should look at something."""
-        return bool(self.tumour or self.uncertain or self.failed or self.jobs_failed)
-
-
 def say_summary(tally: Tally, language: Language) -> str:
-    """As "32 images: 5 suspicious, 2 uncertain, 1 could not be read." and the short disclaimer."""
+    """As "32 images: 5 suspicious, 26 with no tumour seen, 1 could not be read." and the short disclaimer."""
     counted = (
         (tally.tumour, tr("{count} suspicious", into=language, count=tally.tumour)),
         (tally.uncertain, tr("{count} uncertain", into=language, count=tally.uncertain)),
+        (tally.no_tumour, tr("{count} with no tumour seen", into=language, count=tally.no_tumour)),
         (tally.out_of_domain, tr("{count} not tissue", into=language, count=tally.out_of_domain)),
         (tally.failed, tr("{count} could not be read", into=language, count=tally.failed)),
+        (tally.cancelled, tr("{count} cancelled", into=language, count=tally.cancelled)),
         (tally.jobs_failed, trn("{count} batch failed", "{count} batches failed", tally.jobs_failed, into=language)),
     )
     parts = [text for number, text in counted if number]
-    if tally.images and tally.tumour == 0 and tally.judged:
+    if tally.uncertain and not (tally.tumour or tally.no_tumour):
         parts.insert(0, tr("none suspicious", into=language))
     listed = tr(", ", into=language).join(parts)
     if tally.images == 0:

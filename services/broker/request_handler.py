@@ -7,12 +7,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from domain.errors import HistovoxError, ImageTooLarge, MalformedFrame, OurError
+from domain.errors import CallerError, HistovoxError, ImageTooLarge, MalformedFrame, OurError
 from domain.messages import speech
 from domain.messages.base import Message
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages, ExplainImage
 from domain.messages.jobs import (
+    AwaitJob,
     CancelJob,
     ForgetHistory,
     HistoryForgotten,
@@ -39,6 +40,7 @@ SPEECH_COMMANDS: Final = (
     speech.RepeatUtterance,
     speech.ConfigureSpeech,
     speech.SetAnnouncements,
+    speech.AnnounceSummary,
     speech.QuerySpeech,
 )
 #: What others than the broker may publish. Nobody can pretend to have classified an image.
@@ -53,7 +55,7 @@ STATUS_EVERY_S: Final = 0.25
 SESSIONS_KEPT: Final = 64
 #: Encoded images of one job together: what the journal keeps in one row, with room to spare.
 MAX_JOB_BYTES: Final = 900_000_000
-JOB_COMMANDS: Final = (ClassifyImages, ExplainImage)
+JOB_COMMANDS: Final = (ClassifyImages, ExplainImage, AwaitJob)
 
 
 class Busy(OurError):
@@ -72,6 +74,12 @@ class JobIdTaken(MalformedFrame):
     """Another session has used this job id."""
 
     code = "job_id_taken"
+
+
+class UnknownJob(CallerError):
+    """A client waits for a job that never arrived here."""
+
+    code = "unknown_job"
 
 
 class NotARequest(MalformedFrame):
@@ -224,6 +232,8 @@ class RequestHandler:
         if stored := self._journal.answer_of(job_id):
             self._check_owner(stored.header.session, request)
             return answers.repeated(stored, request.header.id)
+        if isinstance(request.body, AwaitJob):
+            raise UnknownJob("The job never arrived; send it again.")
         self._check_limits(request)
         self._dispatch.take(request, client)
         return None

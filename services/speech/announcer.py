@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobFailed, JobProgressed, JobRequeued
 from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
 from domain.ports import Clock
+from domain.tally import Tally
 from domain.values import VerdictWord
 from domain.words.phrases import (
-    Tally,
     say_answer,
     say_error,
     say_process_dead,
@@ -86,6 +85,11 @@ class Announcer:
         self._tally = self._tally.plus(news.answers)
         self._wait_for_quiet(QUIET_S)
 
+    def counted(self, tally: Tally, request_id: str | None = None) -> None:
+        """A client's own count of the images that it had classified; it replaces what was heard of them."""
+        self._tally, self._last_counted = tally, request_id
+        self._summarise()
+
     def _say_one(self, news: ImagesClassified, request_id: str | None) -> None:
         settings, answer = self._current.settings, news.answers[0]
         if settings.announcements in ("none", "summary"):
@@ -126,7 +130,7 @@ class Announcer:
     def failed(self, news: JobFailed) -> None:
         """A whole job has no answer: counted within a folder, said otherwise."""
         if self._summary_due is not None:
-            self._tally = replace(self._tally, jobs_failed=self._tally.jobs_failed + 1)
+            self._tally = self._tally.model_copy(update={"jobs_failed": self._tally.jobs_failed + 1})
             self._wait_for_quiet(QUIET_S)
             return
         now = self._clock.monotonic()

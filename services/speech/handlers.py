@@ -5,7 +5,15 @@ from __future__ import annotations
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import JobFailed, JobProgressed, JobRequeued
-from domain.messages.speech import ConfigureSpeech, QuerySpeech, RepeatUtterance, SetAnnouncements, Speak, StopSpeaking
+from domain.messages.speech import (
+    AnnounceSummary,
+    ConfigureSpeech,
+    QuerySpeech,
+    RepeatUtterance,
+    SetAnnouncements,
+    Speak,
+    StopSpeaking,
+)
 from domain.messages.workers import ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
 from domain.words.phrases import say_nothing_to_repeat
 from services.speech.announcer import Announcer
@@ -44,6 +52,8 @@ class SpeechHandlers:
                 self._configurator.configure(wanted, request_id)
             case SetAnnouncements() as wanted:
                 self._configurator.announce(wanted, request_id)
+            case AnnounceSummary(tally=tally):
+                self._announcer.counted(tally, request_id)
             case QuerySpeech():
                 self._configurator.report(request_id)
             case _:

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from domain.words import mark, preferred, tr, tr_message, use
+from services.runtime import exit_codes
 from services.training.parser import parse
 
-#: 128 + SIGINT, as shells count it.
-INTERRUPTED = 130
 #: What a kill leaves behind, by verb.
 STOPPED = {
     "train": mark("The same command goes on from the last checkpoint."),
@@ -29,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(options)
     except KeyboardInterrupt:
         sys.stderr.write(f"{tr('Stopped.')} {tr(STOPPED[options.verb])}\n")
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -39,7 +38,6 @@ def _run(options: argparse.Namespace) -> int:
     import torch
 
     from domain.errors import ConfigurationError, HistovoxError
-    from services.runtime import exit_codes
     from services.runtime.settings import load_settings
     from services.training.verbs import VERBS
     from services.training.wiring import training_adapters

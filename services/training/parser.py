@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from domain.words import mark, tr
 from domain.words.argparse_words import translate_argparse
-
-#: EX_USAGE of sysexits.h, as with every other verb; argparse's own 2 says something else there.
-USAGE = 64
+from services.runtime.arguments import CommandParser, count, number
 
 #: Fields of the recipe that have a flag of their own; any other goes by ``--set name=value``.
 FLAGS = ("architecture", "phases", "start", "teacher", "batch_size", "learning_rate", "seed", "patience")
+
+SECONDS = number(lambda value: value >= 0, mark("{text!r} is not a number of seconds"))
+SCALE = number(lambda value: 0.01 < value <= 100, mark("{text!r} is not a scale in micrometres a pixel, as 0.5"))
+#: Within the recipe's bounds for it.
+SENSITIVITY = number(lambda value: 0.5 < value < 1, mark("{text!r} is not a share between 0.5 and 1"))
 
 TRAIN = mark("""\
 Trains a network on labelled patches and makes a model package of it that
@@ -44,23 +47,11 @@ exit codes:
 """)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage()
-        way_out = tr('Try "{prog} --help".', prog=self.prog)
-        self.exit(USAGE, f"{self.prog}: {message}\n{way_out}\n")
-
-
 def parse(argv: Sequence[str] | None = None, prog: str = "histovox") -> argparse.Namespace:
     """The options of one verb, whose name is ``verb``."""
     translate_argparse()
-    parser = _Parser(
-        prog=prog,
-        description=tr("Train, evaluate and calibrate models."),
-        epilog=tr(EXIT_CODES),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title=tr("verbs"), parser_class=_Parser)
+    parser = CommandParser(prog=prog, description=tr("Train, evaluate and calibrate models."), epilog=tr(EXIT_CODES))
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title=tr("verbs"))
     _train(_verb(verbs, "train", tr("train a network and make a model package of it"), TRAIN))
     _evaluate(_verb(verbs, "evaluate", tr("measure a model package on labelled patches"), EVALUATE))
     _calibrate(_verb(verbs, "calibrate", tr("choose threshold and temperature of a package anew"), CALIBRATE))
@@ -76,11 +67,7 @@ def flags_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def _verb(verbs: Any, name: str, brief: str, description: str) -> argparse.ArgumentParser:
     verb: argparse.ArgumentParser = verbs.add_parser(
-        name,
-        help=brief,
-        description=tr(description),
-        epilog=tr(EXIT_CODES),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=brief, description=tr(description), epilog=tr(EXIT_CODES)
     )
     return verb
 
@@ -97,7 +84,7 @@ def _train(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--replace", action="store_true", help=tr("replace a package of that name"))
     verb.add_argument(
         "--um-per-px",
-        type=_scale,
+        type=SCALE,
         default=0.972,
         metavar="X",
         help=tr("the patches' scale, for the package (default: 0.972)"),
@@ -121,7 +108,7 @@ def _evaluate(verb: argparse.ArgumentParser) -> None:
         "--robustness", action="store_true", help=tr("also measure re-compressed, restained, rescaled copies")
     )
     verb.add_argument(
-        "--shifted", type=_count, default=1000, metavar="N", help=tr("patches of each copy (default: %(default)s)")
+        "--shifted", type=count, default=1000, metavar="N", help=tr("patches of each copy (default: %(default)s)")
     )
     verb.add_argument(
         "--as-served", action="store_true", help=tr("answer as a worker on this machine does, not in float32")
@@ -136,7 +123,7 @@ def _calibrate(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--model", required=True, help=tr("a package's name or folder"))
     verb.add_argument("--name", help=tr("write a package of this name (default: replace the one that is calibrated)"))
     verb.add_argument(
-        "--sensitivity", type=_sensitivity, default=0.95, help=tr("that the threshold is chosen for (default: 0.95)")
+        "--sensitivity", type=SENSITIVITY, default=0.95, help=tr("that the threshold is chosen for (default: 0.95)")
     )
     _hardware(verb, precision="32-true")
 
@@ -179,7 +166,7 @@ def _recipe(verb: argparse.ArgumentParser) -> None:
 def _checkpoints(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--checkpoint-seconds",
-        type=_seconds,
+        type=SECONDS,
         default=120.0,
         metavar="S",
         help=tr("within an epoch: so much a kill may cost (default: %(default)g)"),
@@ -190,8 +177,8 @@ def _hardware(verb: argparse.ArgumentParser, precision: str = "auto") -> None:
     hardware = verb.add_argument_group(tr("hardware"))
     hardware.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     hardware.add_argument("--precision", choices=("auto", "32-true", "bf16-mixed", "16-mixed"), default=precision)
-    hardware.add_argument("--threads", type=_count, default=0, help=tr("of a process on a CPU (default: all cores)"))
-    hardware.add_argument("--workers", type=_count, default=1, help=tr("threads that read and augment (a GPU wants 8)"))
+    hardware.add_argument("--threads", type=count, default=0, help=tr("of a process on a CPU (default: all cores)"))
+    hardware.add_argument("--workers", type=count, default=1, help=tr("threads that read and augment (a GPU wants 8)"))
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -199,38 +186,3 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(tr("{text!r} is not FIELD=VALUE", text=text))
     return name.strip(), value.strip()
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(tr("{text!r} is not a whole number above 0", text=text))
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(tr("{text!r} is not a number of seconds", text=text))
-    return value
-
-
-def _scale(text: str) -> float:
-    value = _number(text)
-    if not 0.01 < value <= 100:
-        raise argparse.ArgumentTypeError(tr("{text!r} is not a scale in micrometres a pixel, as 0.5", text=text))
-    return value
-
-
-def _sensitivity(text: str) -> float:
-    """Within the recipe's bounds for it."""
-    value = _number(text)
-    if not 0.5 < value < 1:
-        raise argparse.ArgumentTypeError(tr("{text!r} is not a share between 0.5 and 1", text=text))
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")  # within no bounds

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from domain import errors
 from domain.messages.imaging import ItemAnswer
 from domain.messages.speech import Language
+from domain.tally import Tally
 from domain.values import ImageResult, ItemFailure, Note, Verdict, VerdictWord
 from domain.words.phrases import (
     SHORT_DISCLAIMER,
-    Tally,
     confidence,
     error_words,
     say_answer,
@@ -223,12 +223,22 @@ class TestSummaries:
     @pytest.mark.parametrize(
         ("tally", "said"),
         [
-            (Tally(32, 5, 2, 0, 1), "32 images: 5 suspicious, 2 uncertain, 1 could not be read."),
-            (Tally(1, 1), "1 image: 1 suspicious."),
-            (Tally(8), "8 images: none suspicious."),
-            (Tally(8, 0, 1, 2), "8 images: none suspicious, 1 uncertain, 2 not tissue."),
-            (Tally(3, 0, 0, 1, 1), "3 images: none suspicious, 1 not tissue, 1 could not be read."),
-            (Tally(3, 1, jobs_failed=1), "3 images: 1 suspicious, 1 batch failed."),
+            (
+                Tally(tumour=5, uncertain=2, no_tumour=24, failed=1),
+                "32 images: 5 suspicious, 2 uncertain, 24 with no tumour seen, 1 could not be read.",
+            ),
+            (Tally(tumour=1), "1 image: 1 suspicious."),
+            (Tally(no_tumour=8), "8 images: 8 with no tumour seen."),
+            (Tally(uncertain=1, out_of_domain=2), "3 images: none suspicious, 1 uncertain, 2 not tissue."),
+            (Tally(no_tumour=1, cancelled=2), "3 images: 1 with no tumour seen, 2 cancelled."),
+            (
+                Tally(no_tumour=1, out_of_domain=1, failed=1),
+                "3 images: 1 with no tumour seen, 1 not tissue, 1 could not be read.",
+            ),
+            (
+                Tally(tumour=1, no_tumour=2, jobs_failed=1),
+                "3 images: 1 suspicious, 2 with no tumour seen, 1 batch failed.",
+            ),
         ],
     )
     def test_a_folder_is_counted(self, tally: Tally, said: str) -> None:
@@ -238,21 +248,22 @@ class TestSummaries:
         assert say_summary(Tally(jobs_failed=2), "en") == "2 batches failed."
 
     def test_if_nothing_could_be_read_it_does_not_say_that_none_is_suspicious(self) -> None:
-        assert say_summary(Tally(2, failed=2), "en").startswith("2 images: 2 could not be read.")
-        assert say_summary(Tally(1, out_of_domain=1), "en").startswith("1 image: 1 not tissue.")
+        assert say_summary(Tally(failed=2), "en").startswith("2 images: 2 could not be read.")
+        assert say_summary(Tally(out_of_domain=1), "en").startswith("1 image: 1 not tissue.")
 
     def test_a_folder_in_chinese(self) -> None:
-        assert say_summary(Tally(32, 5, 2, 0, 1), "zh") == (
-            "32张图像：5张可疑，2张无法确定，1张无法读取。仅供辅助，不作诊断。"
+        assert say_summary(Tally(tumour=5, uncertain=2, no_tumour=24, failed=1), "zh") == (
+            "32张图像：5张可疑，2张无法确定，24张未见肿瘤，1张无法读取。仅供辅助，不作诊断。"
         )
 
     def test_answers_are_counted_by_their_word(self) -> None:
         words = [VerdictWord.TUMOUR, VerdictWord.NO_TUMOUR, VerdictWord.UNCERTAIN, VerdictWord.OUT_OF_DOMAIN]
         answers = [ItemAnswer(result=result(w, None if w is VerdictWord.OUT_OF_DOMAIN else 0.5)) for w in words]
-        tally = Tally().plus(answers).plus([ItemAnswer(failure=failure())])
-        assert tally == Tally(images=5, tumour=1, uncertain=1, out_of_domain=1, failed=1)
+        tally = Tally().plus(answers).plus([ItemAnswer(failure=failure(code)) for code in ("empty_file", "cancelled")])
+        assert tally == Tally(tumour=1, uncertain=1, no_tumour=1, out_of_domain=1, failed=1, cancelled=1)
+        assert (tally.images, tally.answered) == (6, 5)
         assert tally.needs_attention
-        assert not Tally(images=9, out_of_domain=2).needs_attention
+        assert not Tally(no_tumour=7, out_of_domain=2).needs_attention
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -279,8 +290,15 @@ def spoken_in_chinese() -> list[str]:
         for calibrated in (True, False)
     ]
     said += [say_error(code, "ours", "zh") for code in (*SPOKEN_ERRORS, "from_the_future")]
-    said += [say_failure(failure("from_the_future", HASH), "zh"), say_summary(Tally(9, 1, 2, 1, 1, 2), "zh")]
-    said += [say_summary(Tally(3), "zh"), say_summary(Tally(jobs_failed=1), "zh"), say_nothing_to_repeat("zh")]
+    said += [
+        say_failure(failure("from_the_future", HASH), "zh"),
+        say_summary(Tally(**dict.fromkeys(Tally.model_fields, 2)), "zh"),
+    ]
+    said += [
+        say_summary(Tally(uncertain=3), "zh"),
+        say_summary(Tally(jobs_failed=1), "zh"),
+        say_nothing_to_repeat("zh"),
+    ]
     said += [say_worker_lost("zh"), say_worker_found("zh")]
     return said + [say_process_dead(process, "zh") for process in ("broker", "classifier", "speech", "ui")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from domain.messages import imaging, jobs, speech, workers
 from domain.messages.base import Message
+from domain.tally import Tally
 from domain.values import (
     HeatMapGrid,
     ImageResult,
@@ -65,6 +66,7 @@ EXAMPLES: tuple[Message, ...] = (
     jobs.JobProgressed(done=16, total=64),
     jobs.JobRequeued(attempt=1, reason="The worker stopped."),
     jobs.JobFailed(code="internal_error", message="The worker failed.", fault="ours", retryable=True),
+    jobs.AwaitJob(),
     jobs.CancelJob(),
     jobs.JobCancelled(was_running=True),
     jobs.RequestRejected(code="speech_unavailable", message="No speech worker is there.", fault="ours"),
@@ -95,6 +97,7 @@ EXAMPLES: tuple[Message, ...] = (
     speech.RepeatUtterance(),
     speech.ConfigureSpeech(engine="piper", muted=False),
     speech.SetAnnouncements(results="suspicious"),
+    speech.AnnounceSummary(tally=Tally(tumour=1, no_tumour=2)),
     speech.QuerySpeech(),
     speech.CommandRelayed(),
     speech.SpeechConfigured(

@@ -7,8 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from domain.errors import BrokerUnreachable, RequestRefused
 from domain.messages.base import Message
 from domain.messages.envelope import Buffer, Envelope
+from domain.messages.jobs import RequestRejected
 
 
 def _checked(envelope: Envelope) -> Envelope:
@@ -19,12 +21,16 @@ def _checked(envelope: Envelope) -> Envelope:
 
 
 class FakeBrokerClient:
-    """Port BrokerClient. ``feed`` or ``answer`` makes an envelope arrive; ``on_send`` may do so at once."""
+    """Port BrokerClient. ``feed`` or ``answer`` makes an envelope arrive; ``on_send`` may do so at once.
 
-    def __init__(self, session: str = "s1", source: str = "test", connected: bool = True) -> None:
+    ``connect`` and ``lose`` say what the real client would have noticed; nothing is sent again.
+    """
+
+    def __init__(self, session: str = "s1", source: str = "test") -> None:
         self.session = session
         self.source = source
-        self.connected = connected
+        self.connections = 0
+        self.reachable: bool | None = None
         self.sent: list[Envelope] = []
         self.closed = False
         self.on_send: Callable[[Envelope], None] | None = None
@@ -36,6 +42,26 @@ class FakeBrokerClient:
         if self.on_send:
             self.on_send(envelope)
         return envelope.header.id
+
+    def request(self, body: Message, kind: type[Message], *, timeout_s: float) -> Envelope:
+        request_id = self.send(body)
+        mine = (each for each in self._arrived if each.header.correlationid == request_id)
+        answer = next((each for each in mine if isinstance(each.body, (kind, RequestRejected))), None)
+        if answer is None:
+            raise BrokerUnreachable(f"no answer within {timeout_s} s")
+        self._arrived.remove(answer)
+        if isinstance(answer.body, RequestRejected):
+            raise RequestRefused(answer.body.code, answer.body.message)
+        return answer
+
+    def connect(self) -> None:
+        """A broker is there, for the first time or again."""
+        self.connections += 1
+        self.reachable = True
+
+    def lose(self) -> None:
+        """The broker has been silent for too long."""
+        self.reachable = False
 
     def drain(self, limit: int = 10) -> list[Envelope]:
         return [self._arrived.popleft() for _ in range(min(limit, len(self._arrived)))]

@@ -74,8 +74,9 @@ def children_of(pid: int) -> dict[str, int]:
 class Asker:
     """A client that remembers everything that it heard."""
 
-    def __init__(self, settings: Settings, session: str = "s1") -> None:
-        self.client = ZmqBrokerClient(settings.jobs_endpoint, settings.events_endpoint, session=session, source="asker")
+    def __init__(self, settings: Settings, session: str = "s1", *, jobs_endpoint: str | None = None) -> None:
+        jobs = jobs_endpoint or settings.jobs_endpoint
+        self.client = ZmqBrokerClient(jobs, settings.events_endpoint, session=session, source="asker")
         self.heard: list[Envelope] = []
 
     def listen(self, timeout: float = 0.1) -> None:

@@ -14,6 +14,7 @@ from adapters.speech.engines import EngineRegistry
 from domain.messages.base import Message
 from domain.messages.imaging import ImagesClassified
 from domain.messages.speech import (
+    AnnounceSummary,
     CommandRelayed,
     ConfigureSpeech,
     QuerySpeech,
@@ -25,6 +26,7 @@ from domain.messages.speech import (
     UtteranceFinished,
     UtteranceStarted,
 )
+from domain.tally import Tally
 from domain.values import Priority
 from tests.audio import NullSink, null_sink, sound_server
 from tests.builders import a_request
@@ -235,7 +237,20 @@ class TestWithoutSound:
         classify(asker, 250, 10, 20, priority=Priority.BULK)
         classify(asker, 250, 250, priority=Priority.BULK)
         asker.until(lambda: started(asker), "the summary")
-        assert started(asker)[0].text == "5 images: 3 suspicious. An aid, not a diagnosis."
+        assert started(asker)[0].text == "5 images: 3 suspicious, 2 with no tumour seen. An aid, not a diagnosis."
+
+    def test_a_client_counts_what_the_worker_cannot_know_of(
+        self, no_sound: None, processes: Processes, asker: Asker
+    ) -> None:
+        processes.broker()
+        processes.worker()
+        start_speech(processes, asker)
+        asker.await_worker()
+        classify(asker, 250, 10, priority=Priority.BULK)
+        say(asker, AnnounceSummary(tally=Tally(tumour=1, no_tumour=1, failed=1)))
+        asker.until(lambda: started(asker), "the summary")
+        said = "3 images: 1 suspicious, 1 with no tumour seen, 1 could not be read. An aid, not a diagnosis."
+        assert [utterance.text for utterance in started(asker)] == [said]
 
     def test_the_engine_is_exchanged_live_and_remembered(
         self, no_sound: None, processes: Processes, asker: Asker

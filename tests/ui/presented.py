@@ -1,4 +1,4 @@
-"""A desk without a window: fake broker, work delivered by hand, and a view that only remembers."""
+"""The presenters without a window: fake broker, work delivered by hand, and a view that only remembers."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ class Time:
         return self.now
 
 
-def inline(files: Sequence[Path], scale_for: Callable[[Path], Scale | None], priority: Priority) -> FileSource:
-    return Inline(prepare(files, scale_for=scale_for, priority=priority))
+def inline(
+    files: Sequence[Path], scale_for: Callable[[Path], Scale | None], priority: Priority, fresh: bool
+) -> FileSource:
+    return Inline(prepare(files, scale_for=scale_for, priority=priority, fresh=fresh))
 
 
 class Rig:
-    """Everything around one desk."""
+    """Everything around one MainPresenter."""
 
     def __init__(self, folder: Path, open_images: OpenImages | None = None) -> None:
         self.client = FakeBrokerClient()

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from domain.words import preferred, tr, tr_message, use
-from ui.cli.parser import INTERRUPTED, parse
+from services.runtime import exit_codes
+from ui.cli.parser import parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(verb.run(arguments))
     except KeyboardInterrupt:
         print(tr("Cancelled."), file=sys.stderr)
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,7 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(error: Exception) -> int:
     from domain.errors import ConfigurationError, HistovoxError
-    from services.runtime import exit_codes
 
     if not isinstance(error, HistovoxError):
         raise error

@@ -18,11 +18,10 @@ from domain.values import ItemFailure, Priority, Scale, ScaleSource
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
-from ui.cli.backend import Backend, Services, listens, reach
-from ui.cli.conversation import Conversation, Ending
-from ui.cli.parser import INTERRUPTED
+from ui.cli.answer_printer import AnswerPrinter, ProgressLine, consoles
+from ui.cli.classification_run import ClassificationRun, RunOutcome
 from ui.cli.records import CsvFile
-from ui.cli.reports import ConsoleReport, ProgressLine, consoles
+from ui.cli.running_broker import RunningBroker, SupervisorProcess, connect_or_start, listens
 from ui.cli.speaking import Spoken, in_words, say_aloud
 from ui.client.intake import Gathered, gather, prepare
 from ui.client.job_tracker import BatchAnswer, JobTracker
@@ -37,18 +36,18 @@ def run(arguments: argparse.Namespace) -> int:
     out, err = consoles()
     stop = threading.Event()
     progress = ProgressLine(err, gathered.total)
-    report = ConsoleReport(as_json=arguments.json, gathered=gathered, out=out, progress=progress, csv=csv)
+    printer = AnswerPrinter(as_json=arguments.json, gathered=gathered, out=out, progress=progress, csv=csv)
     with contextlib.ExitStack() as stack:
         stack.enter_context(interruptible(stop))
         stack.enter_context(progress)
         if not gathered.files:
             for failure in gathered.failures:
-                report.answered(BatchAnswer(ItemAnswer(failure=failure)))
-            ending = Ending("finished")
+                printer.answered(BatchAnswer(ItemAnswer(failure=failure)))
+            outcome = RunOutcome("finished")
         else:
-            ending = _classify(arguments, settings, gathered, report, stop)
-    report.close(cancelled=ending.outcome == "cancelled")
-    return exit_code(ending, report, err.print)
+            outcome = _classify(arguments, settings, gathered, printer, stop)
+    printer.close(cancelled=outcome.kind == "cancelled")
+    return exit_code(outcome, printer, err.print)
 
 
 def settings_for(classifier: str | None) -> Settings:
@@ -64,35 +63,35 @@ def own_session() -> str:
 
 
 def _classify(
-    arguments: argparse.Namespace, settings: Settings, gathered: Gathered, report: ConsoleReport, stop: threading.Event
-) -> Ending:
+    arguments: argparse.Namespace, settings: Settings, gathered: Gathered, printer: AnswerPrinter, stop: threading.Event
+) -> RunOutcome:
     needs_speech = ["--no-speech"] if not arguments.speak else []
-    with reach(
+    with connect_or_start(
         lambda: wiring.broker_client(settings, session=own_session()),
-        lambda: Services(settings, ["--face", "none", *needs_speech]),
+        lambda: SupervisorProcess(settings, ["--face", "none", *needs_speech]),
         may_be_there=listens(settings.jobs_endpoint),
-        say=lambda text: report.moved(None, text),
+        say=lambda text: printer.moved(None, text),
         stopped=stop.is_set,
-    ) as backend:
-        if arguments.classifier and not backend.ours:
-            check_endpoints(settings, backend.status)
-        ending = converse(arguments, backend, gathered, report, stop, settings.max_item_bytes)
-        if arguments.speak and ending.outcome == "finished":
-            report.close()
-            speak_result(settings, report, stop)
-        return ending
+    ) as broker:
+        if arguments.classifier and not broker.ours:
+            check_endpoints(settings, broker.status)
+        outcome = classify_all(arguments, broker, gathered, printer, stop, settings.max_item_bytes)
+        if arguments.speak and outcome.kind == "finished":
+            printer.close()
+            speak_result(settings, printer, stop)
+        return outcome
 
 
-def converse(
+def classify_all(
     arguments: argparse.Namespace,
-    backend: Backend,
+    broker: RunningBroker,
     gathered: Gathered,
-    report: ConsoleReport,
+    printer: AnswerPrinter,
     stop: threading.Event,
     max_item_bytes: int,
-) -> Ending:
+) -> RunOutcome:
     """Feed everything through the broker; on giving up, files that were never sent are answered as well."""
-    priority = Priority.INTERACTIVE if report.cards else Priority.BULK
+    priority = Priority.INTERACTIVE if printer.cards else Priority.BULK
     scale = stated_scale(arguments)
     jobs = prepare(
         gathered.files,
@@ -103,26 +102,26 @@ def converse(
         max_item_bytes=max_item_bytes,
     )
     waiting = _Waiting(gathered)
-    report.on_answer = waiting.answered
-    batch = JobTracker(backend.client, ReadAhead(jobs), total=gathered.total, failures=gathered.failures)
+    printer.on_answer = waiting.answered
+    batch = JobTracker(broker.client, ReadAhead(jobs), total=gathered.total, failures=gathered.failures)
     try:
-        ending = Conversation(
-            backend.client,
+        outcome = ClassificationRun(
+            broker.client,
             batch,
-            report,
+            printer,
             patience_s=arguments.patience,
             interrupted=stop.is_set,
-            revive=backend.revive,
+            revive=broker.revive,
         ).run()
     finally:
         # An error (a closed pipe, a full disk) leaves nothing behind that a broker would go on working at.
         if not batch.finished:
             batch.cancel()
         batch.close()
-    if ending.outcome == "given_up":
-        for failure in waiting.failures(ending):
-            report.answered(BatchAnswer(ItemAnswer(failure=failure)))
-    return ending
+    if outcome.kind == "given_up":
+        for failure in waiting.failures(outcome):
+            printer.answered(BatchAnswer(ItemAnswer(failure=failure)))
+    return outcome
 
 
 class _Waiting:
@@ -136,10 +135,10 @@ class _Waiting:
         if found is not None and found.path is not None:
             self._open.pop(found.path, None)
 
-    def failures(self, ending: Ending) -> Iterator[ItemFailure]:
+    def failures(self, outcome: RunOutcome) -> Iterator[ItemFailure]:
         for path, file in list(self._open.items()):
             yield ItemFailure(
-                item_id=uuid4().hex, name=file.name, path=path, code=ending.code, message=ending.reason, fault="ours"
+                item_id=uuid4().hex, name=file.name, path=path, code=outcome.code, message=outcome.reason, fault="ours"
             )
 
 
@@ -180,24 +179,26 @@ def interruptible(stop: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def exit_code(ending: Ending, report: ConsoleReport, tell: Callable[..., None]) -> int:
+def exit_code(outcome: RunOutcome, printer: AnswerPrinter, tell: Callable[..., None]) -> int:
     """The command's exit code; why it was given up is told."""
-    if ending.outcome == "cancelled":
-        return INTERRUPTED
-    if ending.outcome == "given_up":
-        tell(f"histovox: {ending.reason}", highlight=False, markup=False)
-        if ending.code == "classifier_dead" and report.failed == report.answered_items:
+    if outcome.kind == "cancelled":
+        return exit_codes.INTERRUPTED
+    without_verdict = printer.tally.failed + printer.tally.cancelled
+    all_failed = without_verdict == printer.tally.images
+    if outcome.kind == "given_up":
+        tell(f"histovox: {outcome.reason}", highlight=False, markup=False)
+        if outcome.code == "classifier_dead" and all_failed:
             return exit_codes.CONFIGURATION
-    if not report.failed:
+    if not without_verdict:
         return exit_codes.OK
-    return exit_codes.FAILED if report.failed == report.answered_items else exit_codes.SOME_INPUTS_FAILED
+    return exit_codes.FAILED if all_failed else exit_codes.SOME_INPUTS_FAILED
 
 
-def speak_result(settings: Settings, report: ConsoleReport, stop: threading.Event) -> Spoken:
+def speak_result(settings: Settings, printer: AnswerPrinter, stop: threading.Event) -> Spoken:
     """Say the result through the session's speech worker, and tell whether it was heard."""
-    text = report.spoken(settings.language)
-    report.tell(f"“{text}”")
+    text = printer.spoken(settings.language)
+    printer.tell(f"“{text}”")
     with contextlib.closing(wiring.broker_client(settings)) as client:
         spoken = say_aloud(client, text, language=settings.language, stopped=stop.is_set)
-    report.tell(in_words(spoken))
+    printer.tell(in_words(spoken))
     return spoken

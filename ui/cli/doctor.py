@@ -17,8 +17,8 @@ from domain.words import tr
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import checks
-from ui.cli.backend import listens
 from ui.cli.checks import Check, State
+from ui.cli.running_broker import listens
 from ui.theme import Tones
 
 STYLES: dict[State, tuple[str, str]] = {

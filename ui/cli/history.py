@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Iterator
 from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
 
-from domain.errors import BrokerUnreachable, OurError
-from domain.messages.jobs import HistoryEntry, HistoryListed, QueryHistory, RequestRejected
+from domain.messages.jobs import HistoryEntry, HistoryListed, QueryHistory
 from domain.ports import BrokerClient
 from domain.values import VerdictWord
 from domain.words import tr
@@ -20,9 +18,9 @@ from domain.words.phrases import short_disclaimer
 from services.runtime import exit_codes
 from services.runtime.settings import load_settings
 from ui.cli import show, wiring
-from ui.cli.backend import Services, listens, reach
 from ui.cli.classify import own_session
 from ui.cli.records import json_line, result_record
+from ui.cli.running_broker import SupervisorProcess, connect_or_start, listens
 
 PAGE = 200
 ANSWER_S = 10.0
@@ -31,13 +29,13 @@ ANSWER_S = 10.0
 def run(arguments: argparse.Namespace) -> int:
     """List entries, newest first; a broker is started for it when none runs."""
     settings = load_settings()
-    with reach(
+    with connect_or_start(
         lambda: wiring.broker_client(settings, session=own_session()),
-        lambda: Services(settings, ["--face", "none", "--no-speech", "--no-classifier"]),
+        lambda: SupervisorProcess(settings, ["--face", "none", "--no-speech", "--no-classifier"]),
         may_be_there=listens(settings.jobs_endpoint),
-    ) as backend:
+    ) as broker:
         word = VerdictWord(arguments.word) if arguments.word else None
-        total, entries = entries_of(backend.client, text=arguments.text, word=word, limit=arguments.limit)
+        total, entries = entries_of(broker.client, text=arguments.text, word=word, limit=arguments.limit)
         if arguments.json:
             for entry in entries:
                 print(json_line(_record(entry)), flush=True)
@@ -66,18 +64,9 @@ def entries_of(
 
 
 def _ask(client: BrokerClient, query: QueryHistory) -> HistoryListed:
-    request = client.send(query)
-    deadline = time.monotonic() + ANSWER_S
-    while time.monotonic() < deadline:
-        client.wait(0.2)
-        for envelope in client.drain(50):
-            if envelope.header.correlationid != request:
-                continue
-            if isinstance(envelope.body, HistoryListed):
-                return envelope.body
-            if isinstance(envelope.body, RequestRejected):
-                raise OurError(envelope.body.message)
-    raise BrokerUnreachable(f"The broker did not list the history within {ANSWER_S:.0f} s; is the machine busy?")
+    listed = client.request(query, HistoryListed, timeout_s=ANSWER_S).body
+    assert isinstance(listed, HistoryListed)
+    return listed
 
 
 def _record(entry: HistoryEntry) -> dict[str, object]:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from domain.words import mark, tr
 from domain.words.argparse_words import translate_argparse
-
-#: EX_USAGE of sysexits.h; argparse's own 2 means something else here.
-USAGE = 64
-#: 128 + SIGINT, as shells count it.
-INTERRUPTED = 130
+from services.runtime.arguments import CommandParser, count, positive
 
 DESCRIPTION = mark("""\
 Histovox looks at microscope images of stained tissue (H&E) and says how likely
@@ -51,13 +46,6 @@ HANDED_OVER = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage()
-        way_out = tr('Try "{prog} --help".', prog=self.prog)
-        self.exit(USAGE, f"{self.prog}: {message}\n{way_out}\n")
-
-
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The arguments; ``module`` names the verb's module in ``ui.cli``. Exits by itself on --help and on mistakes."""
     typed = list(sys.argv[1:] if argv is None else argv)
@@ -67,14 +55,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if typed[:1] == ["bench"] and typed[1:] not in (["-h"], ["--help"]):
         return argparse.Namespace(module="bench", arguments=typed[1:])
     translate_argparse()
-    parser = _Parser(
-        prog="histovox",
-        description=tr(DESCRIPTION),
-        epilog=tr(EPILOG),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandParser(prog="histovox", description=tr(DESCRIPTION), epilog=tr(EPILOG))
     parser.add_argument("--version", action="version", version=f"histovox {_version()}")
-    verbs = parser.add_subparsers(title=tr("verbs"), metavar="VERB", required=True, parser_class=_Parser)
+    verbs = parser.add_subparsers(title=tr("verbs"), metavar="VERB", required=True)
     _run(verbs)
     _classify(verbs)
     _speak(verbs)
@@ -88,13 +71,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 if TYPE_CHECKING:  # generic for the type checker alone
-    Verbs = argparse._SubParsersAction[_Parser]
+    Verbs = argparse._SubParsersAction[CommandParser]
 
 
-def _verb(verbs: Verbs, name: str, help_: str, description: str, module: str | None = None) -> _Parser:
-    verb = verbs.add_parser(
-        name, help=help_, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _verb(verbs: Verbs, name: str, help_: str, description: str, module: str | None = None) -> CommandParser:
+    verb = verbs.add_parser(name, help=help_, description=description)
     verb.set_defaults(module=module or name)
     return verb
 
@@ -142,13 +123,13 @@ def _classify(verbs: Verbs) -> None:
     scale = verb.add_mutually_exclusive_group()
     scale.add_argument(
         "--um-per-px",
-        type=_positive,
+        type=positive,
         metavar="X",
         help=tr("micrometres a pixel, where the file does not say or says it wrongly"),
     )
     scale.add_argument(
         "--magnification",
-        type=_positive,
+        type=positive,
         metavar="N",
         help=tr("objective magnification instead, as 40 for 40x (10 / N µm a pixel)"),
     )
@@ -159,7 +140,7 @@ def _classify(verbs: Verbs) -> None:
     _classifier(verb)
     verb.add_argument(
         "--patience",
-        type=_positive,
+        type=positive,
         default=60.0,
         metavar="S",
         help=tr("give up after so many seconds without any broker or classifier (default: 60)"),
@@ -187,7 +168,7 @@ def _models(verbs: Verbs) -> None:
         tr("list, show, check, import or export models"),
         tr("Model packages: weights with their configuration, their card and their measured quality."),
     )
-    actions = verb.add_subparsers(metavar="ACTION", required=True, parser_class=_Parser)
+    actions = verb.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help=tr("all installed models"))
     show = actions.add_parser("show", help=tr("one model's card: training, validation, thresholds"))
     show.add_argument("name", metavar="NAME", help=tr("a model, or the folder of one"))
@@ -238,7 +219,7 @@ def _import(actions: Verbs) -> None:
     )
     verb.add_argument("--title", metavar="TEXT", help=tr("its name for people"))
     verb.add_argument("--licence", metavar="TEXT", help=tr("of the weights, where the source has no card"))
-    verb.add_argument("--threads", type=_count, metavar="N", help=tr("processor threads to use (default: all cores)"))
+    verb.add_argument("--threads", type=count, metavar="N", help=tr("processor threads to use (default: all cores)"))
     verb.add_argument("--replace", action="store_true", help=tr("instead of a model of that name"))
     verb.add_argument(
         "--accept-undecided",
@@ -290,7 +271,7 @@ def _history(verbs: Verbs) -> None:
         default=None,
         help=tr("only this verdict"),
     )
-    verb.add_argument("--limit", type=_count, default=50, metavar="N", help=tr("at most so many (default: 50)"))
+    verb.add_argument("--limit", type=count, default=50, metavar="N", help=tr("at most so many (default: 50)"))
     _json(verb, tr("one JSON object a line and image"))
 
 
@@ -328,22 +309,6 @@ def _classifier(verb: argparse.ArgumentParser) -> None:
         metavar="ENDPOINT",
         help=tr("use this worker instead of one here, as tcp://127.0.0.1:5555 (several: with commas)"),
     )
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(tr("{text!r} is not a number above zero", text=text))
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(tr("{text!r} is not a whole number above zero", text=text))
-    return int(text)
 
 
 def _version() -> str:

@@ -19,9 +19,9 @@ from domain.words import tr, trn
 from services.runtime import exit_codes
 from services.runtime.settings import Settings
 from ui.cli import classify, wiring
-from ui.cli.backend import Services, listens, reach
-from ui.cli.conversation import Ending
-from ui.cli.reports import ConsoleReport, ProgressLine, consoles
+from ui.cli.answer_printer import AnswerPrinter, ProgressLine, consoles
+from ui.cli.classification_run import RunOutcome
+from ui.cli.running_broker import SupervisorProcess, connect_or_start, listens
 from ui.client.intake import gather
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -87,28 +87,28 @@ def _terminal(arguments: argparse.Namespace, settings: Settings, why: str) -> in
     )  # fmt: skip
     stop = threading.Event()
     progress = ProgressLine(err, gathered.total)
-    report = ConsoleReport(as_json=False, gathered=gathered, out=out, progress=progress)
+    printer = AnswerPrinter(as_json=False, gathered=gathered, out=out, progress=progress)
     with contextlib.ExitStack() as stack:
         stack.enter_context(classify.interruptible(stop))
         stack.enter_context(progress)
-        backend = stack.enter_context(
-            reach(
+        broker = stack.enter_context(
+            connect_or_start(
                 lambda: wiring.broker_client(settings, session=classify.own_session()),
-                lambda: Services(settings, ["--face", "none"]),
+                lambda: SupervisorProcess(settings, ["--face", "none"]),
                 may_be_there=listens(settings.jobs_endpoint),
-                say=lambda text: report.moved(None, text),
+                say=lambda text: printer.moved(None, text),
                 stopped=stop.is_set,
             )
         )
-        if arguments.classifier and not backend.ours:
-            classify.check_endpoints(settings, backend.status)
-        ending = classify.converse(arguments, backend, gathered, report, stop, settings.max_item_bytes)
-        report.close(cancelled=ending.outcome == "cancelled")
-        if ending.outcome == "finished":
+        if arguments.classifier and not broker.ours:
+            classify.check_endpoints(settings, broker.status)
+        outcome = classify.classify_all(arguments, broker, gathered, printer, stop, settings.max_item_bytes)
+        printer.close(cancelled=outcome.kind == "cancelled")
+        if outcome.kind == "finished":
             out.file.flush()
-            classify.speak_result(settings, report, stop)
-    code = classify.exit_code(ending, report, err.print)
-    _part(out, ending, code)
+            classify.speak_result(settings, printer, stop)
+    code = classify.exit_code(outcome, printer, err.print)
+    _part(out, outcome, code)
     return code
 
 
@@ -135,7 +135,7 @@ def _greet(out: Console, why: str, paths: Sequence[Path], *, is_sample: bool) ->
     out.print()
 
 
-def _part(out: Console, ending: Ending, code: int) -> None:
-    if ending.outcome == "finished" and code == exit_codes.OK:
+def _part(out: Console, outcome: RunOutcome, code: int) -> None:
+    if outcome.kind == "finished" and code == exit_codes.OK:
         hint = tr("Your own images: histovox classify IMAGE…   With a display, histovox run opens the window.")
         out.print(Text(hint, style="dim"))

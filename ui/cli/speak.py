@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterator
 
 from domain.errors import CallerError, FileUnreadable, OurError
-from domain.messages.speech import ConfigureSpeech, Language, QuerySpeech, SpeechConfigured
+from domain.messages.speech import ConfigureSpeech, Language, QuerySpeech
 from domain.ports import BrokerClient
 from domain.words import tr
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
 from ui.cli import wiring
-from ui.cli.backend import Services, listens, reach
 from ui.cli.records import json_line
-from ui.cli.speaking import await_reply, in_words, say_aloud
+from ui.cli.running_broker import SupervisorProcess, connect_or_start, listens
+from ui.cli.speaking import await_settings, in_words, say_aloud
 
 LONGEST_TEXT = 2000
 
@@ -33,14 +33,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.wav:
         return _to_file(arguments, settings, text, language)
     with (
-        reach(
+        connect_or_start(
             lambda: wiring.broker_client(settings),
-            lambda: Services(settings, ["--face", "none", "--no-classifier"]),
+            lambda: SupervisorProcess(settings, ["--face", "none", "--no-classifier"]),
             may_be_there=listens(settings.jobs_endpoint),
-        ) as backend,
-        _engine(backend.client, arguments.engine),
+        ) as broker,
+        _engine(broker.client, arguments.engine),
     ):
-        spoken = say_aloud(backend.client, text, language=language)
+        spoken = say_aloud(broker.client, text, language=language)
     if arguments.json:
         print(json_line({"audible": spoken.audible, "outcome": spoken.outcome, "reason": spoken.reason}))
     else:
@@ -54,18 +54,18 @@ def _engine(client: BrokerClient, wanted: str | None) -> Iterator[None]:
     if wanted is None:
         yield
         return
-    before = await_reply(client, QuerySpeech(), SpeechConfigured)
+    before = await_settings(client, QuerySpeech())
     if before is None:
         raise OurError("No speech worker answers, so its engine cannot be chosen.")
     if wanted not in (*before.engines, *(name for name, _ in before.unavailable)):
         raise CallerError(f"No speech engine is called {wanted!r}. Working here: {', '.join(before.engines)}.")
     if why := dict(before.unavailable).get(wanted):
         raise OurError(f"The engine {wanted} does not work here: {why}")
-    await_reply(client, ConfigureSpeech(engine=wanted), SpeechConfigured)
+    await_settings(client, ConfigureSpeech(engine=wanted))
     try:
         yield
     finally:
-        await_reply(client, ConfigureSpeech(engine=before.engine, voice=before.voice), SpeechConfigured)
+        await_settings(client, ConfigureSpeech(engine=before.engine, voice=before.voice))
 
 
 def _to_file(arguments: argparse.Namespace, settings: Settings, text: str, language: Language) -> int:

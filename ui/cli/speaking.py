@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
-from domain.errors import NoSoundDevice
+from domain.errors import BrokerUnreachable, NoSoundDevice, RequestRefused
 from domain.messages.base import Message
 from domain.messages.envelope import Envelope
-from domain.messages.jobs import RequestRejected
 from domain.messages.speech import (
     CommandRelayed,
     Language,
@@ -28,13 +27,13 @@ from domain.words import tr, tr_message
 WORKER_S = 20.0
 ASK_EVERY_S = 0.5
 ANSWER_S = 2.0
+TURN_S = 0.1
 #: From the command to the first sound, an engine that falls back included.
 BEGIN_S = 20.0
 #: Longer than any permitted text takes.
 END_S = 300.0
 
 Outcome = Literal["spoken", "silent", "stopped", "failed", "unavailable"]
-_M = TypeVar("_M", bound=Message)
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,11 @@ def in_words(spoken: Spoken) -> str:
     return tr("Not audible: {reason}", reason=spoken.reason)
 
 
-class Utterance:
+class UtteranceTracker:
     """Follows the utterance that answers one request; give it every envelope of the session."""
 
-    def __init__(self, request: str = "") -> None:
-        self.request = request
+    def __init__(self) -> None:
+        self.request = ""
         self.engine = ""
         self.has_device: bool | None = None
         self.trouble = ""
@@ -114,75 +113,63 @@ def say_aloud(
     stopped: Callable[[], bool] = lambda: False,
 ) -> Spoken:
     """Say ``text`` and wait for its end. A speech worker that is still starting gets ``worker_s`` to appear."""
-    utterance = Utterance()
-    refused = _hand_over(client, Speak(text=text, urgent=True, language=language), utterance, worker_s, stopped)
-    if refused is not None:
-        return Spoken("unavailable", refused)
+    utterance = UtteranceTracker()
+    speak = Speak(text=text, urgent=True, language=language)
+    try:
+        answer = _ask_worker(client, speak, CommandRelayed, worker_s, utterance.hear, stopped)
+    except RequestRefused as refused:
+        return Spoken("unavailable", tr_message(refused.message))
+    except BrokerUnreachable:
+        return Spoken("unavailable", tr("No speech worker is running."))
+    utterance.request = answer.header.correlationid or ""
     began = time.monotonic()
     while utterance.outcome is None and not stopped():
         if time.monotonic() - began > (END_S if utterance.begun else BEGIN_S):
             break
-        _listen(client, utterance)
+        _listen(client, TURN_S, utterance.hear)
     if utterance.outcome is None and stopped():
         client.send(StopSpeaking())
         return Spoken("stopped", tr("It was stopped."), utterance.engine)
     return utterance.result()
 
 
-def await_reply(client: BrokerClient, body: Message, kind: type[_M], *, worker_s: float = WORKER_S) -> _M | None:
-    """The ``kind`` that answers a speech command; None when no speech worker appears within ``worker_s``."""
+def await_settings(client: BrokerClient, body: Message, *, worker_s: float = WORKER_S) -> SpeechConfigured | None:
+    """The settings that answer a speech command; None when no speech worker appears within ``worker_s``."""
+    try:
+        answer = _ask_worker(client, body, SpeechConfigured, worker_s)
+    except (RequestRefused, BrokerUnreachable):
+        return None
+    assert isinstance(answer.body, SpeechConfigured)
+    return answer.body
+
+
+def _ask_worker(
+    client: BrokerClient,
+    body: Message,
+    kind: type[Message],
+    worker_s: float,
+    hear: Callable[[Envelope], None] = lambda envelope: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Envelope:
+    """Ask until a speech worker is there, at most ``worker_s``; what else arrives meanwhile goes to ``hear``.
+
+    Raises: RequestRefused, BrokerUnreachable.
+    """
     deadline = time.monotonic() + worker_s
-    while time.monotonic() < deadline:
-        request = client.send(body)
-        again = time.monotonic() + ANSWER_S
-        while time.monotonic() < again:
-            client.wait(0.1)
-            for envelope in client.drain(50):
-                if envelope.header.correlationid != request:
-                    continue
-                if isinstance(envelope.body, kind):
-                    return envelope.body
-                if isinstance(envelope.body, RequestRejected):
-                    again = min(again, time.monotonic() + ASK_EVERY_S)
-    return None
+    while True:
+        try:
+            return client.request(body, kind, timeout_s=ANSWER_S)
+        except (RequestRefused, BrokerUnreachable) as error:
+            absent = isinstance(error, BrokerUnreachable) or error.refusal == "speech_unavailable"
+            if not absent or stopped() or time.monotonic() > deadline:
+                raise
+        _listen(client, ASK_EVERY_S, hear)
 
 
-def _hand_over(
-    client: BrokerClient, speak: Speak, utterance: Utterance, worker_s: float, stopped: Callable[[], bool]
-) -> str | None:
-    """None once a speech worker has the command, else why none took it."""
-    deadline = time.monotonic() + worker_s
-    reason = tr("No speech worker is running.")
-    while time.monotonic() < deadline and not stopped():
-        utterance.request = client.send(speak)
-        answer = _answer(client, utterance)
-        if isinstance(answer, CommandRelayed):
-            return None
-        if isinstance(answer, RequestRejected):
-            reason = tr_message(answer.message)
-            if answer.code != "speech_unavailable":
-                return reason
-        pause = time.monotonic() + ASK_EVERY_S
-        while time.monotonic() < pause:
-            _listen(client, utterance)
-    return reason
-
-
-def _answer(client: BrokerClient, utterance: Utterance) -> CommandRelayed | RequestRejected | None:
-    deadline = time.monotonic() + ANSWER_S
-    while time.monotonic() < deadline:
-        for envelope in _listen(client, utterance):
-            mine = envelope.header.correlationid == utterance.request
-            if mine and isinstance(envelope.body, CommandRelayed | RequestRejected):
-                return envelope.body
-        if utterance.begun:
-            return CommandRelayed()
-    return None
-
-
-def _listen(client: BrokerClient, utterance: Utterance) -> list[Envelope]:
-    client.wait(0.1)
-    envelopes = client.drain(50)
-    for envelope in envelopes:
-        utterance.hear(envelope)
-    return envelopes
+def _listen(client: BrokerClient, seconds: float, hear: Callable[[Envelope], None]) -> None:
+    """Hand on what arrives within ``seconds``."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        client.wait(left)
+        for envelope in client.drain(50):
+            hear(envelope)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from ui.cli.parser import INTERRUPTED
+from services.runtime import exit_codes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def hand_over(command: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     if interrupted and code:
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
     return code if code >= 0 else 128 - code
 
 

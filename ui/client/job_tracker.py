@@ -1,7 +1,8 @@
 """Many images, a few jobs at a time: the tracker behind every progress bar.
 
 A ``JobTracker`` belongs to one thread. Its owner calls ``feed`` when there is time, gives it every envelope that the
-client drains (``take``), and shows the answers that both return: exactly one an item, whatever is duplicated or resent.
+client drains (``take``), and shows the answers that both return: exactly one an item, whatever comes twice. The client
+asks a returning broker for what is open; nothing here does.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from domain.errors import BrokerUnreachable
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImageItem, ImagesClassified, ItemAnswer
 from domain.messages.jobs import CancelJob, JobCancelled, JobFailed, JobProgressed, RequestRejected
 from domain.ports import BrokerClient
+from domain.tally import Tally
 from domain.values import ItemFailure
 from domain.words import tr
 from ui.client.intake import PreparedJob
@@ -24,7 +26,7 @@ from ui.client.read_ahead import FileSource, Inline, Prepared
 
 #: Jobs outstanding at once …
 WINDOW_JOBS = 8
-#: … and their bytes, which are kept for resending. One job may be larger than that; then it goes alone.
+#: … and their bytes, which are kept until they are answered. One job may be larger than that; then it goes alone.
 WINDOW_BYTES = 128 * 1024 * 1024
 #: The rate is measured over the last so many seconds.
 RATE_SECONDS = 20.0
@@ -44,7 +46,7 @@ class BatchAnswer:
 @dataclass
 class _OpenJob:
     prepared: PreparedJob
-    requests: set[str] = field(default_factory=set)
+    request: str = ""
     share_done: float = 0.0
     busy_until: float | None = None
 
@@ -72,8 +74,7 @@ class JobTracker:
         self._open: dict[str, _OpenJob] = {}
         self._history: deque[tuple[float, float]] = deque()
         self.total = total
-        self.done = 0
-        self.failed = 0
+        self.tally = Tally()
         self.cancelled = False
 
     # --- what is known ----------------------------------------------------------------------------------------------
@@ -84,9 +85,9 @@ class JobTracker:
         return self._source.exhausted and not (self._waiting or self._open or self._early)
 
     @property
-    def open_jobs(self) -> int:
-        """Jobs that were sent and are not answered."""
-        return len(self._open)
+    def done(self) -> int:
+        """Items with a verdict, or a reason why there is none."""
+        return self.tally.answered
 
     @property
     def progress(self) -> float:
@@ -158,16 +159,9 @@ class JobTracker:
         self.cancelled = True
         self._source.close()
         self._waiting = None
+        under_way = sum(len(job.prepared.body.items) for job in self._open.values())
+        self.tally = self.tally.plus_cancelled(self.total - self.tally.images - under_way - len(self._early))
         self._tell_cancelled()
-
-    def resend_open(self) -> int:
-        """Send every open job again under its own id (after a broker's return); returns how many."""
-        for job in list(self._open.values()):
-            if not self._send(job):
-                break
-        if self.cancelled:
-            self.cancel()
-        return len(self._open)
 
     def abandon(self, code: str, message: str) -> list[BatchAnswer]:
         """Give up on the open jobs: each of their items fails with this reason (a fault of ours).
@@ -202,7 +196,7 @@ class JobTracker:
         """Send and count it as open; False while the broker takes nothing."""
         prepared = job.prepared
         try:
-            job.requests.add(self._client.send(prepared.body, prepared.buffers, job_id=prepared.job_id))
+            job.request = self._client.send(prepared.body, prepared.buffers, job_id=prepared.job_id)
         except BrokerUnreachable:
             return False
         self._open[prepared.job_id] = job
@@ -225,7 +219,7 @@ class JobTracker:
         # A rejected CancelJob carries the job's id too; only the refusal of the job itself ends it.
         if header.correlationid is None:
             return job
-        return next((job for job in self._open.values() if header.correlationid in job.requests), None)
+        return next((job for job in self._open.values() if header.correlationid == job.request), None)
 
     def _classified(self, job: _OpenJob, body: ImagesClassified, envelope: Envelope) -> list[BatchAnswer]:
         missing = {item.item_id: item for item in job.prepared.body.items}
@@ -260,8 +254,7 @@ class JobTracker:
         return self._count(BatchAnswer(ItemAnswer(failure=failure)))
 
     def _count(self, answer: BatchAnswer) -> BatchAnswer:
-        self.done += 1
-        self.failed += answer.answer.failure is not None
+        self.tally = self.tally.plus([answer.answer])
         return answer
 
     def _close(self, job: _OpenJob) -> None:

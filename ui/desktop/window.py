@@ -151,6 +151,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             on_attention=lambda: self.presenter.image.toggle_attention(),
             on_opacity=lambda value: self.presenter.image.set_opacity(value),
             on_cancel=lambda: self.presenter.cancel(),
+            on_resume=lambda: self.presenter.resume(),
         )
         self.viewer.grid(row=1, column=1, sticky="nsew")
         self._build_right()

@@ -20,6 +20,8 @@ class EntryState(StrEnum):
     WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    """A person wished so; it can be taken up again."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def entry_of_history(entry: HistoryEntry, heat_map: bytes | None) -> WorklistEnt
 def answered(entry: WorklistEntry, answer: ItemAnswer, heat_map: bytes | None, at: str | None) -> WorklistEntry:
     """``entry`` with its answer."""
     state = EntryState.DONE if answer.result else EntryState.FAILED
+    if answer.failure is not None and answer.failure.code == "cancelled":
+        state = EntryState.CANCELLED
     return WorklistEntry(
         key=entry.key,
         name=entry.name,
@@ -142,7 +146,8 @@ def _detail(entry: WorklistEntry, now: datetime) -> str:
     if entry.state is EntryState.WAITING:
         return tr("Waiting for its verdict…")
     if entry.failure is not None:
-        return tr("Cancelled") if entry.failure.code == "cancelled" else tr("Could not be classified")
+        cancelled = entry.state is EntryState.CANCELLED
+        return tr("Cancelled") if cancelled else tr("Could not be classified")
     assert entry.word is not None
     remark = remark_on(entry.path)
     beside = tr(remark.short) if remark else when(entry.answered_at, now)

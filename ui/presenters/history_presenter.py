@@ -8,15 +8,12 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.messages.envelope import Envelope
-from domain.messages.jobs import ForgetHistory, HistoryForgotten, HistoryListed, QueryHistory
+from domain.messages.jobs import ForgetHistory, HistoryForgotten, HistoryListed, QueryHistory, RequestRejected
 from domain.ports import BrokerClient
 from domain.values import VerdictWord
 from ui.presenters.entries import Row, WorklistEntry, entry_of_history, row_of
-from ui.presenters.outgoing import send
 
 PAGE = 100
-#: A query without an answer for so long is taken for lost, and asked again when there is a reason.
-ANSWER_WITHIN_S = 2.0
 #: While answers come, a list in front is asked for again at most so often.
 REFRESH_EVERY_S = 1.0
 
@@ -64,18 +61,12 @@ class HistoryPresenter:
 
     def tick(self) -> None:
         """Called now and then while the history is in front."""
-        since = self._clock() - self._asked_at
-        if self._stale and since >= (REFRESH_EVERY_S if self._query is None else ANSWER_WITHIN_S):
+        if self._stale and self._query is None and self._clock() - self._asked_at >= REFRESH_EVERY_S:
             self.refresh()
 
     def search(self, text: str) -> None:
         """Only entries whose name or path contains ``text``."""
         self.text = text.strip()[:200]
-        self.refresh()
-
-    def filter(self, word: VerdictWord | None) -> None:
-        """Only entries with this verdict; None: all."""
-        self.word = word
         self.refresh()
 
     def more(self) -> None:
@@ -87,11 +78,11 @@ class HistoryPresenter:
         """Remove one entry."""
         entry = self.find(key)
         if entry is not None and entry.serial is not None:
-            send(self._client, ForgetHistory(serials=(entry.serial,)))
+            self._client.send(ForgetHistory(serials=(entry.serial,)))
 
     def forget_everything(self) -> None:
         """Remove all. The view has asked for confirmation."""
-        send(self._client, ForgetHistory(everything=True))
+        self._client.send(ForgetHistory(everything=True))
 
     def find(self, key: str) -> WorklistEntry | None:
         """The entry with this key."""
@@ -112,12 +103,9 @@ class HistoryPresenter:
         if isinstance(body, HistoryForgotten):
             self.soon()
             return True
+        if isinstance(body, RequestRejected) and envelope.header.correlationid == self._query:
+            self._query = None
         return False
-
-    def broker_returned(self) -> None:
-        """A query that was under way may be lost: ask again."""
-        self._query = None
-        self.refresh()
 
     def show(self) -> None:
         """Show what is known."""
@@ -128,7 +116,7 @@ class HistoryPresenter:
         self._stale = False
         self._asked_at = self._clock()
         self._appending = before is not None
-        self._query = send(self._client, QueryHistory(text=self.text, word=self.word, before=before, limit=PAGE))
+        self._query = self._client.send(QueryHistory(text=self.text, word=self.word, before=before, limit=PAGE))
 
     def _listed(self, body: HistoryListed, envelope: Envelope) -> None:
         buffers = iter(envelope.buffers)

@@ -21,7 +21,6 @@ from domain.words import tr, tr_message
 from ui.client.intake import read_image_bytes
 from ui.presenters.background import Background
 from ui.presenters.entries import WorklistEntry
-from ui.presenters.outgoing import send
 from ui.presenters.preferences import Preferences
 
 #: Pictures kept for stepping to and fro, and their pixels altogether (four bytes each with the halvings).
@@ -341,11 +340,7 @@ class ImagePresenter:
             scale=result.scale if result.scale.source is ScaleSource.USER else None,
         )
         request = ExplainImage(item=item, model=result.model.name, region=region)
-        if send(self._client, request, (data,), job_id=job_id) is None:
-            self._asked.pop(job_id, None)
-            self.attention_on = False
-            self._view.notify("warning", tr("The classifier cannot be asked now; try again when it is back."))
-            self._refresh()
+        self._client.send(request, (data,), job_id=job_id)
 
     def _explain_unread(self, job_id: str, error: Exception) -> None:
         self._asked.pop(job_id, None)

@@ -1,4 +1,4 @@
-"""The desk: what a person does with the window, and what each message changes on it."""
+"""What a person does with the window, and what each message changes on it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from ui.presenters.background import Background
 from ui.presenters.entries import EntryState, WorklistEntry
 from ui.presenters.history_presenter import HistoryPresenter, HistoryView
 from ui.presenters.image_presenter import ImagePresenter, ImageView, Picture
-from ui.presenters.outgoing import send
 from ui.presenters.preferences import Preferences
 from ui.presenters.speech_presenter import SpeechPresenter, SpeechView
 from ui.presenters.verdict_card import CardDisplay, ScaleChoice, card_of
@@ -93,11 +92,19 @@ class MainPresenter:
         self._background = background
         self._view = view
         self.preferences = preferences
-        self.worklist = Worklist(client, view, now=now, on_answer=self._on_answer, source=source, clock=clock)
+        self.worklist = Worklist(
+            client,
+            view,
+            now=now,
+            on_answer=self._on_answer,
+            on_summary=lambda tally: self.speech.summarise(tally),
+            source=source,
+            clock=clock,
+        )
         self.history = HistoryPresenter(client, view, now=now, clock=clock)
         self.image = ImagePresenter(client, background, view, preferences, decode=decode)
         self.speech = SpeechPresenter(client, view)
-        self.workers = WorkersPresenter(client, view, on_return=self._broker_returned, clock=clock)
+        self.workers = WorkersPresenter(client, view, on_connection=self._connected)
         self.tab: Tab = "open"
         self._selected: WorklistEntry | None = None
         self._follow: str | None = None
@@ -105,7 +112,7 @@ class MainPresenter:
     # --- opening ----------------------------------------------------------------------------------------------------
 
     def start(self, paths: Sequence[Path] = ()) -> None:
-        """Show the empty desk, or what the command line names."""
+        """Show the empty window, or what the command line names."""
         self._view.show_recent(self.preferences.remembered.recent)
         self.image.show(None)
         self._view.show_card(None)
@@ -177,7 +184,7 @@ class MainPresenter:
             self._view.notify("warning", tr("Where this image lies is not known, so it cannot be read again."))
             return
         self.image.reload()
-        self._reclassify(entry)
+        self._reclassify(entry, fresh=True)
 
     def cancel(self) -> None:
         """Stop the images under way."""
@@ -185,6 +192,12 @@ class MainPresenter:
             self.worklist.cancel()
             self.worklist.show()
             self._refresh_selected()
+
+    def resume(self) -> None:
+        """Take up again what was cancelled."""
+        self.worklist.resume(self.preferences.scale_for)
+        self.worklist.show()
+        self._refresh_selected()
 
     # --- selecting --------------------------------------------------------------------------------------------------
 
@@ -279,11 +292,11 @@ class MainPresenter:
         if entry is None or not entry.path:
             return
         self.preferences.remember_scale(Path(entry.path).parent, um_per_px)
-        self._reclassify(entry)
+        self._reclassify(entry, fresh=False)
 
-    def _reclassify(self, entry: WorklistEntry) -> None:
+    def _reclassify(self, entry: WorklistEntry, *, fresh: bool) -> None:
         self._show_tab("open")
-        key = self.worklist.again(entry, self.preferences.scale_for)
+        key = self.worklist.again(entry, self.preferences.scale_for, fresh=fresh)
         if key is not None:
             self._follow = key
             self.select(key)
@@ -292,7 +305,8 @@ class MainPresenter:
 
     def handle(self, envelope: Envelope) -> None:
         """Pass a message to whom it concerns."""
-        self.workers.handle(envelope)
+        if self.workers.handle(envelope) and self.workers.status.speech_engine and not self.speech.display.present:
+            self.speech.ask()
         for presenter in (self.speech.handle, self.history.handle, self.image.handle):
             if presenter(envelope):
                 return
@@ -344,6 +358,12 @@ class MainPresenter:
         if mine:
             self.speech.note_own(envelope.header.correlationid)
         if isinstance(body, RequestRejected) and not mine:
+            self._refused(body)
+
+    def _refused(self, body: RequestRejected) -> None:
+        if body.code == "speech_unavailable" and self.workers.status.is_coming("speech"):
+            self._view.notify("info", tr("The voice is still starting."))
+        else:
             self._view.notify("failure" if body.fault == "ours" else "warning", tr_message(body.message))
 
     def _on_answer(self, entry: WorklistEntry) -> None:
@@ -365,14 +385,11 @@ class MainPresenter:
         self.tab = tab
         self._view.show_tab(tab)
 
-    def _broker_returned(self) -> None:
-        """Found, or back after an absence: whatever was open is sent again, whatever is remembered is asked for."""
-        resent = self.worklist.resend()
-        if resent:
-            log.info("the broker is there: %d open jobs were sent again", resent)
-        self.history.broker_returned()
+    def _connected(self) -> None:
+        """A new connection to the broker: events may have been missed. The client itself asks for what is open."""
+        self.history.refresh()
         self.speech.ask()
-        send(self._client, QueryOpenJobs())
+        self._client.send(QueryOpenJobs())
 
 
 __all__ = ["MainPresenter", "MainView", "Notice", "Scale", "Tab", "local_now"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from domain.errors import NoSoundDevice
 from domain.messages.envelope import Envelope
+from domain.messages.jobs import RequestRejected
 from domain.messages.speech import (
+    AnnounceSummary,
+    CommandRelayed,
     ConfigureSpeech,
     Language,
     QuerySpeech,
@@ -23,8 +26,8 @@ from domain.messages.speech import (
     Voice,
 )
 from domain.ports import BrokerClient
+from domain.tally import Tally
 from domain.words import tr, tr_message
-from ui.presenters.outgoing import send
 
 #: Troubles that last: told once, not at every sentence.
 LASTING = frozenset({NoSoundDevice.code})
@@ -90,11 +93,13 @@ class SpeechView(Protocol):
 
 
 class SpeechPresenter:
-    """Turns the voice's events into a display, and the person's wishes into commands."""
+    """Turns the voice's events into a display, and what the person asks for into commands."""
 
     def __init__(self, client: BrokerClient, view: SpeechView) -> None:
         self._client = client
         self._view = view
+        self._unasked: set[str] = set()
+        """Requests that the person did not make: that they were refused is no news."""
         self._utterance: str | None = None
         self._told: set[str] = set()
         self._own: deque[str] = deque(maxlen=OWN_REQUESTS)
@@ -102,8 +107,14 @@ class SpeechPresenter:
         self.caption = Caption("", False, False)
 
     def ask(self) -> None:
-        """Ask the worker for its settings."""
-        send(self._client, QuerySpeech())
+        """Ask the worker for its settings. One that is still starting tells them of its own accord."""
+        self._unasked.add(self._client.send(QuerySpeech()))
+
+    def summarise(self, tally: Tally) -> None:
+        """Several images are done: the worker says so if summaries are announced."""
+        request = self._client.send(AnnounceSummary(tally=tally))
+        self._unasked.add(request)
+        self.note_own(request)
 
     def handle(self, envelope: Envelope) -> bool:
         """Take an event of the voice; False when it is none."""
@@ -117,6 +128,8 @@ class SpeechPresenter:
                 self._told.discard(NoSoundDevice.code)
         elif isinstance(body, UtteranceStarted):
             self._utterance = body.utterance_id
+            if body.audible and not self.display.has_sound_device:
+                self._device_found()
             asked = envelope.header.correlationid
             # Another window's sentence must not be taken for one about the image that is shown here.
             text = body.text if asked is None or asked in self._own else tr("Elsewhere: {text}", text=body.text)
@@ -129,15 +142,20 @@ class SpeechPresenter:
             if body.code not in self._told:
                 self._view.notify("warning", tr_message(body.message))
             self._told.update({body.code} & LASTING)
+        elif isinstance(body, CommandRelayed | RequestRejected):
+            request = envelope.header.correlationid or ""
+            mine = request in self._unasked
+            self._unasked.discard(request)
+            return mine
         else:
             return False
         return True
 
-    # --- the person's wishes ----------------------------------------------------------------------------------------
+    # --- what the person asks for -----------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Silence now."""
-        send(self._client, StopSpeaking())
+        self._client.send(StopSpeaking())
 
     def note_own(self, request_id: str | None) -> None:
         """Sentences that this request brings are about this window's images."""
@@ -146,31 +164,31 @@ class SpeechPresenter:
 
     def say(self, text: str) -> None:
         """Say this now, in the voice's language."""
-        self.note_own(send(self._client, Speak(text=text, urgent=True, language=self.display.language)))
+        self.note_own(self._client.send(Speak(text=text, urgent=True, language=self.display.language)))
 
     def repeat(self) -> None:
         """Say the last sentence again."""
-        self.note_own(send(self._client, RepeatUtterance()))
+        self.note_own(self._client.send(RepeatUtterance()))
 
     def toggle_mute(self) -> None:
         """Mute or unmute."""
-        send(self._client, ConfigureSpeech(muted=not self.display.muted))
+        self._client.send(ConfigureSpeech(muted=not self.display.muted))
 
     def choose_engine(self, engine: str) -> None:
         """Another engine from the next sentence on."""
-        send(self._client, ConfigureSpeech(engine=engine))
+        self._client.send(ConfigureSpeech(engine=engine))
 
     def choose_voice(self, voice: str) -> None:
         """Another voice, by its id."""
-        send(self._client, ConfigureSpeech(voice=voice))
+        self._client.send(ConfigureSpeech(voice=voice))
 
     def set_rate(self, words_a_minute: int) -> None:
         """Faster or slower, 80 … 450 words a minute."""
-        send(self._client, ConfigureSpeech(rate_wpm=min(max(words_a_minute, 80), 450)))
+        self._client.send(ConfigureSpeech(rate_wpm=min(max(words_a_minute, 80), 450)))
 
     def set_volume(self, volume: float) -> None:
         """Louder or softer, 0 … 1."""
-        send(self._client, ConfigureSpeech(volume=min(max(volume, 0.0), 1.0)))
+        self._client.send(ConfigureSpeech(volume=min(max(volume, 0.0), 1.0)))
 
     def show_again(self) -> None:
         """Show the same in a status bar that was made anew."""
@@ -179,11 +197,16 @@ class SpeechPresenter:
 
     def choose_language(self, language: Literal["en", "zh"]) -> None:
         """The language of what is said."""
-        send(self._client, ConfigureSpeech(language=language))
+        self._client.send(ConfigureSpeech(language=language))
 
     def announce(self, results: Announcements) -> None:
         """Which results are said without being asked for."""
-        send(self._client, SetAnnouncements(results=results))
+        self._client.send(SetAnnouncements(results=results))
+
+    def _device_found(self) -> None:
+        self._told.discard(NoSoundDevice.code)
+        self.display = replace(self.display, has_sound_device=True)
+        self._view.show_speech(self.display)
 
     def _say(self, caption: Caption) -> None:
         self.caption = caption

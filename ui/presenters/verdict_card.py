@@ -171,7 +171,7 @@ def failure_display(failure: ItemFailure) -> FailureDisplay:
     """A failure in words: what happened, whose fault, what to do."""
     ours = failure.fault == "ours"
     if failure.code == "cancelled":
-        fault = tr("You cancelled it. Nothing was lost.")
+        fault = tr("You cancelled it. Nothing was lost; it can be taken up again.")
     elif ours:
         fault = tr("This is Histovox's fault, not the image's. Please try again.")
     else:

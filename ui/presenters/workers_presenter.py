@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from domain.messages.envelope import Envelope
-from domain.messages.workers import (
-    ProcessState,
-    ProcessStateChanged,
-    QueryStatus,
-    StatusReported,
-    WorkerFound,
-    WorkerLost,
-    WorkerStatus,
-)
+from domain.messages.workers import ProcessState, ProcessStateChanged, WorkerStatus
 from domain.ports import BrokerClient
 from domain.words import mark, tr, tr_message, trn
-from ui.presenters.outgoing import send
-
-#: How often the broker is asked while it answers, and after which silence it counts as gone.
-ASK_EVERY_S = 2.0
-SILENCE_S = 6.0
+from ui.client.service_status import ServiceStatus
 
 Health = Literal["good", "busy", "waiting", "bad", "off"]
 
@@ -53,115 +40,57 @@ class WorkersView(Protocol):
 
 
 class WorkersPresenter:
-    """Asks for the status now and then, hears changes at once, and notices a silent broker."""
+    """Shows who is there, and tells when the broker went and when a new connection to it was made."""
 
-    def __init__(
-        self,
-        client: BrokerClient,
-        view: WorkersView,
-        *,
-        on_return: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, client: BrokerClient, view: WorkersView, *, on_connection: Callable[[], None]) -> None:
         self._client = client
         self._view = view
-        self._on_return = on_return
-        self._clock = clock
-        self._asked: float | None = None
-        self._heard = clock()
-        self._workers: dict[str, WorkerStatus] = {}
-        self._processes: dict[str, ProcessStateChanged] = {}
-        self._speech: str | None = None
+        self._on_connection = on_connection
+        self._connections = 0
+        self._reachable: bool | None = None
         self._shown: tuple[Chip, ...] | None = None
-        self.reachable: bool | None = None
-        """None until the broker has answered or been silent for too long."""
+        self.status = ServiceStatus()
 
     def tick(self) -> None:
-        """Ask when it is time; say so when no answer came for ``SILENCE_S``."""
-        now = self._clock()
-        if self._asked is None or now - self._asked >= ASK_EVERY_S:
-            self._asked = now
-            send(self._client, QueryStatus())
-        if now - self._heard >= SILENCE_S and self.reachable is not False:
-            self.reachable = False
-            self._view.show_broker(False)
+        """Look at what the client knows of its broker."""
+        if self._client.reachable != self._reachable:
+            self._reachable = self._client.reachable
+            self._view.show_broker(self._reachable is not False)
             self._show()
+        if self._client.connections != self._connections:
+            self._connections = self._client.connections
+            self._on_connection()
 
     def handle(self, envelope: Envelope) -> bool:
-        """Take an event about processes; False when it is none. Whatever arrives shows that the broker is there."""
-        self._broker_speaks()
-        body = envelope.body
-        if isinstance(body, StatusReported):
-            self._workers = {worker.endpoint: worker for worker in body.workers}
-            self._processes.update({process.process: process for process in body.processes})
-            self._speech = body.speech_engine
-        elif isinstance(body, WorkerFound):
-            self._workers[body.endpoint] = WorkerStatus(endpoint=body.endpoint, state="ready", worker=body.worker)
-        elif isinstance(body, WorkerLost):
-            known = self._workers.get(body.endpoint)
-            self._workers[body.endpoint] = WorkerStatus(
-                endpoint=body.endpoint, state="lost", worker=known.worker if known else None
-            )
-        elif isinstance(body, ProcessStateChanged):
-            self._process_changed(body)
-        else:
+        """Take an event about processes; False when it is none."""
+        if not self.status.take(envelope.body):
             return False
         self._show()
         return True
 
-    @property
-    def speech_engine(self) -> str | None:
-        """What the broker last said of the speech worker; None: there is none."""
-        return self._speech
-
     def show_again(self) -> None:
         """Show the same in a status bar that was made anew."""
         self._shown = None
-        if self.reachable is not None:
-            self._view.show_broker(self.reachable)
+        self._view.show_broker(self._reachable is not False)
         self._show()
 
     def chips(self) -> tuple[Chip, ...]:
         """Every process, the broker only when something is wrong with it."""
-        if self.reachable is False:
-            restarting = self._processes.get("broker")
-            reason = (
-                tr_message(restarting.reason)
-                if restarting and restarting.reason
-                else tr("It is started again if it died.")
-            )
-            return (
-                Chip(
-                    tr("Message broker"),
-                    "bad",
-                    tr("not answering"),
-                    (reason, tr("Open jobs are sent again when it is back.")),
-                ),
-            )
-        if self.reachable is None:
+        if self._client.reachable is False:
+            restarting = self.status.processes.get("broker")
+            reason = tr_message(restarting.reason or "") if restarting else ""
+            reason = reason or tr("It is started again if it died.")
+            goes_on = tr("Open jobs go on when it is back.")
+            return (Chip(tr("Message broker"), "bad", tr("not answering"), (reason, goes_on)),)
+        if self._client.reachable is None:
             return (Chip("Histovox", "waiting", tr("connecting…")),)
         return (*self._classifier_chips(), *self._process_chips())
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    def _process_changed(self, body: ProcessStateChanged) -> None:
-        before = self._processes.get(body.process)
-        self._processes[body.process] = body
-        came_back = body.process == "broker" and body.state is ProcessState.READY
-        if came_back and before is not None and before.state is not ProcessState.READY:
-            self._on_return()
-
-    def _broker_speaks(self) -> None:
-        self._heard = self._clock()
-        if self.reachable is True:
-            return
-        self.reachable = True
-        self._view.show_broker(True)
-        self._show()
-        self._on_return()
-
     def _classifier_chips(self) -> list[Chip]:
-        workers = [_classifier_chip(worker, self._processes.get("classifier")) for worker in self._workers.values()]
+        process = self.status.processes.get("classifier")
+        workers = [_classifier_chip(worker, process) for worker in self.status.workers.values()]
         if len(workers) > 1:
             workers = [
                 Chip(tr("Classifier {n}", n=n), chip.health, chip.text, chip.details)
@@ -172,15 +101,15 @@ class WorkersPresenter:
     def _process_chips(self) -> list[Chip]:
         shown = [
             _process_chip(process)
-            for process in self._processes.values()
+            for process in self.status.processes.values()
             if process.process not in ("classifier", "ui", "desktop", "broker", "speech")
             and process.state is not ProcessState.READY
         ]
-        speech = self._processes.get("speech")
-        if self._speech is None and speech is not None and speech.state is not ProcessState.READY:
+        engine, speech = self.status.speech_engine, self.status.processes.get("speech")
+        if engine is None and speech is not None and speech.state is not ProcessState.READY:
             return [_process_chip(speech), *shown]
-        health: Health = "good" if self._speech and self._speech != "none" else "off"
-        return [Chip(tr("Voice"), health, self._speech or tr("off")), *shown]
+        health: Health = "good" if engine and engine != "none" else "off"
+        return [Chip(tr("Voice"), health, engine or tr("off")), *shown]
 
     def _show(self) -> None:
         chips = self.chips()

@@ -1,4 +1,4 @@
-"""The images opened since the window was: waiting, answered, failed; most suspicious first."""
+"""The images opened since the window was: waiting, answered, failed, cancelled; most suspicious first."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from uuid import uuid4
 from domain.messages.envelope import Envelope
 from domain.messages.jobs import OpenJob
 from domain.ports import BrokerClient
+from domain.tally import Tally
 from domain.values import ItemFailure, Priority, Scale
 from domain.words import tr
 from ui.client.intake import Gathered, prepare, sendable
@@ -21,7 +22,7 @@ from ui.client.job_tracker import BatchAnswer, JobTracker
 from ui.client.read_ahead import FileSource, ReadAhead
 from ui.presenters.entries import EntryState, Row, WorklistEntry, answered, row_of, suspicion_rank
 
-#: Waiting images that are listed; a folder may hold 220,000.
+#: Waiting or cancelled images that are listed; a folder may hold 220,000.
 MOST_WAITING = 200
 #: Lists and progress are redrawn at most so often.
 SHOW_EVERY_S = 0.2
@@ -40,6 +41,8 @@ class ProgressDisplay:
     remaining: str
     """As "about 2 min left"; empty while nobody can know."""
     cancelling: bool
+    resumable: int = 0
+    """Cancelled images that can be taken up again; only when none is under way."""
 
 
 class WorklistView(Protocol):
@@ -61,10 +64,11 @@ def read_ahead(
     files: Sequence[Path],
     scale_for: Callable[[Path], Scale | None],
     priority: Priority,
+    fresh: bool,
     on_ready: Callable[[], None] = lambda: None,
 ) -> FileSource:
     """Files read and hashed in a thread, which calls ``on_ready`` for each job."""
-    return ReadAhead(prepare(files, scale_for=scale_for, priority=priority), on_ready=on_ready)
+    return ReadAhead(prepare(files, scale_for=scale_for, priority=priority, fresh=fresh), on_ready=on_ready)
 
 
 class Worklist:
@@ -77,6 +81,7 @@ class Worklist:
         *,
         now: Callable[[], datetime],
         on_answer: Callable[[WorklistEntry], None],
+        on_summary: Callable[[Tally], None],
         source: SourceFactory = read_ahead,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,6 +89,7 @@ class Worklist:
         self._view = view
         self._now = now
         self._on_answer = on_answer
+        self._on_summary = on_summary
         self._source = source
         self._clock = clock
         self._batches: list[JobTracker] = []
@@ -137,23 +143,31 @@ class Worklist:
 
     # --- what is done -----------------------------------------------------------------------------------------------
 
-    def start(self, gathered: Gathered, scale_for: Callable[[Path], Scale | None]) -> list[str]:
-        """Have files classified; returns the keys of the new entries, in the order given."""
+    def start(self, gathered: Gathered, scale_for: Callable[[Path], Scale | None], *, fresh: bool = False) -> list[str]:
+        """Have files classified; returns the keys of the new entries, in the order given.
+
+        ``fresh``: computed anew even where the journal knows the answer.
+        """
         files, failures = list(gathered.files), list(gathered.failures)
         keys = [self._add(file) for file in files]
         for failure in failures:
             self._put(self._failed(failure))
-        priority = Priority.INTERACTIVE if len(files) <= 1 else Priority.BULK
-        source = self._source(files, scale_for, priority)
+        priority = Priority.INTERACTIVE if gathered.total <= 1 else Priority.BULK
+        source = self._source(files, scale_for, priority, fresh)
         self._batches.append(JobTracker(self._client, source, total=len(files) + len(failures), failures=failures))
         self._dirty = True
         return keys or [self._key_of(failure) for failure in failures]
 
-    def again(self, entry: WorklistEntry, scale_for: Callable[[Path], Scale | None]) -> str | None:
+    def again(self, entry: WorklistEntry, scale_for: Callable[[Path], Scale | None], *, fresh: bool) -> str | None:
         """Classify an entry's file once more; its key in this list."""
         if not entry.path:
             return None
-        return self.start(Gathered((Path(entry.path),), ()), scale_for)[0]
+        return self.start(Gathered((Path(entry.path),), ()), scale_for, fresh=fresh)[0]
+
+    def resume(self, scale_for: Callable[[Path], Scale | None]) -> None:
+        """Take up again what was cancelled."""
+        if files := tuple(Path(entry.path) for entry in self._cancelled() if entry.path):
+            self.start(Gathered(files, ()), scale_for)
 
     def cancel(self) -> None:
         """Stop what is under way; what was answered stays, what was not is said to be cancelled."""
@@ -161,7 +175,7 @@ class Worklist:
             batch.cancel()
         for key, entry in list(self._entries.items()):
             if entry.state is EntryState.WAITING and not self._is_orphan(key):
-                self._put(self._cancelled(entry))
+                self._put(_cancelled(entry))
         self._dirty = True
 
     def hold_order(self, held: bool) -> None:
@@ -197,10 +211,6 @@ class Worklist:
                 mine = True
         return mine
 
-    def resend(self) -> int:
-        """The broker was away: send every open job again under its own id; returns how many."""
-        return sum(batch.resend_open() for batch in self._batches)
-
     def show_open_jobs(self, jobs: Iterable[OpenJob]) -> None:
         """Jobs of this session that run since before this window was opened."""
         known = {entry.name for entry in self._entries.values() if entry.state is EntryState.WAITING}
@@ -229,6 +239,8 @@ class Worklist:
                 self._answered(answer, now)
             if batch.finished:
                 batch.close()
+                if batch.total > 1:
+                    self._on_summary(batch.tally)
                 self._batches.remove(batch)
                 self._dirty = True
         if self._clock() - self._shown_at >= SHOW_EVERY_S and (self._dirty or self._batches):
@@ -251,10 +263,10 @@ class Worklist:
         self.show()
 
     def progress(self) -> ProgressDisplay | None:
-        """Of all batches with more than one image together; None when none runs."""
+        """Of all batches with more than one image together, or what was cancelled; None when there is neither."""
         batches = [batch for batch in self._batches if batch.total > 1]
         if not batches:
-            return None
+            return self._resumable()
         done, total = sum(batch.done for batch in batches), sum(batch.total for batch in batches)
         eta = [batch.eta_s for batch in batches]
         known = [seconds for seconds in eta if seconds is not None]
@@ -262,11 +274,27 @@ class Worklist:
         return ProgressDisplay(
             done=done,
             total=total,
-            failed=sum(batch.failed for batch in batches),
+            failed=sum(batch.tally.failed for batch in batches),
             fraction=sum(batch.progress for batch in batches) / total,
             text=tr("{done:,} of {total:,}", done=done, total=total),
             remaining=tr("stopping…") if cancelling else remaining_text(sum(known)) if len(known) == len(eta) else "",
             cancelling=cancelling,
+        )
+
+    def _resumable(self) -> ProgressDisplay | None:
+        cancelled = len(self._cancelled())
+        if self._batches or not cancelled:
+            return None
+        total = len(self._entries)
+        return ProgressDisplay(
+            done=total - cancelled,
+            total=total,
+            failed=0,
+            fraction=1 - cancelled / total,
+            text=tr("{count:,} cancelled", count=cancelled),
+            remaining="",
+            cancelling=False,
+            resumable=cancelled,
         )
 
     # --- inside -----------------------------------------------------------------------------------------------------
@@ -281,13 +309,13 @@ class Worklist:
         if now.date() != self._rows_of:
             self._rows.clear()
             self._rows_of = now.date()
-        waiting = 0
+        without_answer = 0
         rows = []
         for key in self._listed():
             entry = self._entries[key]
-            if entry.state is EntryState.WAITING:
-                waiting += 1
-                if waiting > MOST_WAITING:
+            if entry.state in (EntryState.WAITING, EntryState.CANCELLED):
+                without_answer += 1
+                if without_answer > MOST_WAITING:
                     continue
             row = self._rows.get(key)
             if row is None:
@@ -327,19 +355,23 @@ class Worklist:
     def _key_of(self, failure: ItemFailure) -> str:
         return failure.path or f"item:{failure.item_id}"
 
+    def _cancelled(self) -> list[WorklistEntry]:
+        return [entry for entry in self._entries.values() if entry.state is EntryState.CANCELLED and entry.path]
+
     def _is_orphan(self, key: str) -> bool:
         return key.startswith("job:")
 
-    def _cancelled(self, entry: WorklistEntry) -> WorklistEntry:
-        failure = ItemFailure(
-            item_id=uuid4().hex,
-            name=entry.name,
-            path=entry.path,
-            code="cancelled",
-            message="It was cancelled before it was classified. Open it again when you wish.",
-            fault="caller",
-        )
-        return replace(entry, state=EntryState.FAILED, failure=failure)
+
+def _cancelled(entry: WorklistEntry) -> WorklistEntry:
+    failure = ItemFailure(
+        item_id=uuid4().hex,
+        name=entry.name,
+        path=entry.path,
+        code="cancelled",
+        message="It was cancelled before it was classified.",
+        fault="caller",
+    )
+    return replace(entry, state=EntryState.CANCELLED, failure=failure)
 
 
 def remaining_text(seconds: float) -> str:

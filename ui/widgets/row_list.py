@@ -18,6 +18,8 @@ def tone_of(row: Row) -> Tone:
     """A row's colour and icon."""
     if row.state is EntryState.WAITING:
         return Tones.WAITING
+    if row.state is EntryState.CANCELLED:
+        return Tones.OUT_OF_DOMAIN
     if row.state is EntryState.FAILED or row.word is None:
         return Tones.FAILURE
     return VERDICT_TONES[row.word]

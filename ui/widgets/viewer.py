@@ -214,12 +214,16 @@ class EmptyState(Surface):
 class ProgressStrip(Surface):
     """Several images under way: how far, how long still, and a way to stop."""
 
-    def __init__(self, master: Any, *, on_cancel: Callable[[], None]) -> None:
+    def __init__(self, master: Any, *, on_cancel: Callable[[], None], on_resume: Callable[[], None]) -> None:
         self._progress: ProgressDisplay | None = None
         super().__init__(master, height=44, ground=Ink.PANEL)
         self.cancel = Button(
             self.canvas, text=tr("Cancel"), kind="secondary", height=26, style=Type.SMALL_STRONG, command=on_cancel,
             ground=Ink.PANEL, tooltip=tr("Stop; what is answered stays (Ctrl+.)"),
+        )  # fmt: skip
+        self.resume = Button(
+            self.canvas, text=tr("Resume the rest"), kind="secondary", height=26, style=Type.SMALL_STRONG,
+            command=on_resume, ground=Ink.PANEL, tooltip=tr("Classify what was cancelled"),
         )  # fmt: skip
 
     def show(self, progress: ProgressDisplay) -> None:
@@ -237,8 +241,9 @@ class ProgressStrip(Surface):
         width, height = self.canvas.winfo_width(), self.canvas.winfo_height()
         pad, middle = self.px(Space.LARGE), height // 2
         self.canvas.create_line(0, 0, width, 0, fill=self.colour(Ink.LINE))
-        self.canvas.create_window(width - pad, middle, window=self.cancel, anchor="e")
-        right = width - pad - self.px(self.cancel.cget("width")) - pad
+        button = self.resume if progress.resumable else self.cancel
+        self.canvas.create_window(width - pad, middle, window=button, anchor="e")
+        right = width - pad - self.px(button.cget("width")) - pad
         self.text(pad, middle, progress.text, Type.SMALL_STRONG)
         left = pad + self.measure(Type.SMALL_STRONG, progress.text) + self.px(Space.MEDIUM)
         notes = [tr("{failed:,} failed", failed=progress.failed)] if progress.failed else []
@@ -291,6 +296,7 @@ class Viewer(ctk.CTkFrame):
         on_attention: Callable[[], None],
         on_opacity: Callable[[float], None],
         on_cancel: Callable[[], None],
+        on_resume: Callable[[], None],
     ) -> None:
         super().__init__(master, corner_radius=0, fg_color=Ink.STAGE)
         self.grid_columnconfigure(0, weight=1)
@@ -308,7 +314,7 @@ class Viewer(ctk.CTkFrame):
         self.banner = Banner(self)
         self.image.grid(row=2, column=0, sticky="nsew")
         self.empty = EmptyState(self, on_files=on_files, on_folder=on_folder, on_sample=on_sample)
-        self.progress = ProgressStrip(self, on_cancel=on_cancel)
+        self.progress = ProgressStrip(self, on_cancel=on_cancel, on_resume=on_resume)
         self.bind("<Configure>", self._resized, add="+")
 
     def show_empty(self, empty: bool) -> None:

@@ -11,19 +11,36 @@ import zmq
 
 from adapters.bus import codec
 from adapters.bus.broker_sockets import BrokerSockets
-from adapters.bus.client import ZmqBrokerClient
+from adapters.bus.client import SILENCE_S, ZmqBrokerClient
 from adapters.bus.session_line import ZmqSessionLine
 from adapters.bus.sockets import bind, open_socket, refuse_open_network
 from adapters.bus.worker_line import ZmqWorkerLine
-from domain.errors import AddressInUse, ConfigurationError, OurError
+from domain.errors import AddressInUse, BrokerUnreachable, ConfigurationError, OurError, RequestRefused
+from domain.messages.base import Message
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImagesClassified
-from domain.messages.jobs import JobAccepted, RequestRejected
-from domain.messages.speech import Speak, StopSpeaking
-from domain.messages.workers import GreetWorker, ProcessState, ProcessStateChanged, QueryStatus, WorkerHeartbeat
+from domain.messages.jobs import (
+    AwaitJob,
+    HistoryListed,
+    JobAccepted,
+    OpenJobsListed,
+    QueryHistory,
+    QueryOpenJobs,
+    RequestRejected,
+)
+from domain.messages.speech import CommandRelayed, Speak, StopSpeaking
+from domain.messages.workers import (
+    GreetWorker,
+    ProcessState,
+    ProcessStateChanged,
+    QueryStatus,
+    StatusReported,
+    WorkerHeartbeat,
+)
 from domain.ports import BrokerClient, SessionLine, WorkerLine
 from tests.builders import a_request, an_answer
 from tests.fakes.bus import FakeBrokerClient, FakeSessionLine, FakeWorkerLine
+from tests.fakes.clock import FakeClock
 from tests.waiting import wait_until
 
 Ipc = Callable[[str], str]
@@ -209,6 +226,10 @@ def test_a_nonsense_address_is_a_configuration_error(tmp_path: object) -> None:
 # --- a client's line -------------------------------------------------------------------------------------------------
 
 
+STATUS = StatusReported(workers=(), processes=(), queued=0, leased=0)
+UNKNOWN = RequestRejected(code="unknown_job", message="The job never arrived.", fault="caller")
+
+
 class Broker:
     """The broker's sockets in a test's hands."""
 
@@ -219,8 +240,21 @@ class Broker:
         self.claims = [bind(self.router, ipc("jobs")), bind(self.events, ipc("events"))]
 
     def request(self) -> tuple[bytes, Envelope]:
-        client, *frames = self.router.recv_multipart()
-        return client, codec.decode(frames)
+        """The next request, but for the client's own question how the broker fares, which it answers."""
+        while True:
+            client, *frames = self.router.recv_multipart()
+            request = codec.decode(frames)
+            if not isinstance(request.body, QueryStatus):
+                return client, request
+            self.answer(client, request.answer(STATUS, source="broker"))
+
+    def answer_status(self) -> None:
+        """Answer what is asked about the broker itself; anything else is a fault."""
+        while self.router.poll(0):
+            client, *frames = self.router.recv_multipart()
+            request = codec.decode(frames)
+            assert isinstance(request.body, QueryStatus)
+            self.answer(client, request.answer(STATUS, source="broker"))
 
     def answer(self, client: bytes, envelope: Envelope) -> None:
         self.router.send_multipart([client, *codec.encode(envelope)])
@@ -262,11 +296,22 @@ def hear(client: ZmqBrokerClient, count: int) -> list[Envelope]:
 
     def enough() -> bool:
         client.wait(0.05)
-        heard.extend(client.drain())
+        heard.extend(message for message in client.drain() if not isinstance(message.body, StatusReported))
         return len(heard) >= count
 
     wait_until(enough, what=f"{count} messages")
     return heard
+
+
+def pump_until(client: ZmqBrokerClient, predicate: Callable[[], object], what: str) -> None:
+    """Take and drop what arrives until the predicate holds."""
+
+    def pumped() -> object:
+        client.wait(0.02)
+        client.drain()
+        return predicate()
+
+    wait_until(pumped, what=what)
 
 
 def test_a_request_and_its_answer_share_an_id(broker: Broker, client: ZmqBrokerClient) -> None:
@@ -276,7 +321,7 @@ def test_a_request_and_its_answer_share_an_id(broker: Broker, client: ZmqBrokerC
     broker.answer(peer, an_answer(request))
     (answer,) = hear(client, 1)
     assert answer.header.correlationid == request_id
-    assert client.connected
+    assert (client.reachable, client.connections) == (True, 1)
 
 
 def test_an_answer_that_is_published_too_is_shown_once(broker: Broker, client: ZmqBrokerClient) -> None:
@@ -289,7 +334,7 @@ def test_an_answer_that_is_published_too_is_shown_once(broker: Broker, client: Z
     later = an_answer(a_request("of another client"))
     broker.publish(later)
     assert [envelope.header.jobid for envelope in hear(client, 2)] == ["j", "of another client"]
-    assert client.drain() == []
+    assert [e for e in client.drain() if not isinstance(e.body, StatusReported)] == []
 
 
 def test_a_drain_takes_no_more_than_it_is_told(broker: Broker, client: ZmqBrokerClient) -> None:
@@ -307,10 +352,10 @@ def test_a_drain_takes_no_more_than_it_is_told(broker: Broker, client: ZmqBroker
     assert [e.body.queued_before for e in taken if isinstance(e.body, JobAccepted)] == [*range(30)]
 
 
-def test_requests_that_a_lost_broker_left_unanswered_are_sent_to_its_successor(
+def test_a_successor_is_asked_for_open_jobs_and_gets_only_those_that_never_arrived(
     broker: Broker, client: ZmqBrokerClient, ipc: Ipc
 ) -> None:
-    requests = [a_request(job_id) for job_id in ("answered", "accepted", "not even accepted")]
+    requests = [a_request(job_id, [b"image"]) for job_id in ("answered", "accepted", "not even accepted")]
     for request in requests:
         send(client, request)
     peer, first = broker.request()
@@ -322,17 +367,134 @@ def test_requests_that_a_lost_broker_left_unanswered_are_sent_to_its_successor(
     client.send(Speak(text="once is enough"))
     broker.request()
     broker.close()
-    wait_until(lambda: client.wait(0.05) or not client.connected, what="the loss to be seen")
     successor = Broker(ipc)
-    wait_until(lambda: client.wait(0.05) or client.connected, what="the successor to be seen")
-    jobs = [successor.request()[1].header.jobid for _ in range(2)]
-    assert jobs == ["accepted", "not even accepted"]
-    assert not successor.router.poll(200)
+    pump_until(client, lambda: client.connections == 2, "the successor to be seen")
+    (peer, accepted), (_, unknown) = successor.request(), successor.request()
+    assert [(e.header.jobid, e.body) for e in (accepted, unknown)] == [
+        ("accepted", AwaitJob()),
+        ("not even accepted", AwaitJob()),
+    ]
+    successor.answer(peer, accepted.answer(JobAccepted(queued_before=0), source="broker"))
+    successor.answer(peer, unknown.answer(UNKNOWN, source="broker"))
+    assert [type(message.body) for message in hear(client, 1)] == [JobAccepted]
+    pump_until(client, lambda: successor.router.poll(10), "the job itself")
+    again = successor.request()[1]
+    assert (again.header.id, again.buffers) == (unknown.header.id, (b"image",))
+    successor.answer_status()
     successor.close()
 
 
+def test_a_job_sent_while_the_broker_was_away_reaches_its_successor_once(
+    broker: Broker, client: ZmqBrokerClient, ipc: Ipc
+) -> None:
+    pump_until(client, lambda: client.connections == 1, "the connection")
+    broker.close()
+    pump_until(client, lambda: not client._job_line.up, "the loss to be seen")
+    send(client, a_request("j", [b"image"]))
+    successor = Broker(ipc)
+    pump_until(client, lambda: client.connections == 2, "the successor to be seen")
+    assert successor.request()[1].header.jobid == "j"
+    client.drain()
+    successor.answer_status()
+    successor.close()
+
+
+def test_a_broker_that_is_connected_but_silent_is_not_reachable_until_it_speaks(broker: Broker, ipc: Ipc) -> None:
+    clock = FakeClock()
+    client = ZmqBrokerClient(ipc("jobs"), ipc("events"), session="s1", source="t", clock=clock.monotonic)
+    assert client.reachable is None
+    pump_until(client, lambda: broker.router.poll(10), "its question")
+    clock.advance(SILENCE_S)
+    assert client.reachable is False
+    broker.answer_status()
+    wait_until(client.drain, what="the answer")
+    assert client.reachable is True
+    assert client.connections == 1
+    client.close()
+
+
+def test_while_the_broker_is_silent_it_is_asked_once_not_every_second(broker: Broker, ipc: Ipc) -> None:
+    clock = FakeClock()
+    client = ZmqBrokerClient(ipc("jobs"), ipc("events"), session="s1", source="t", clock=clock.monotonic)
+    pump_until(client, lambda: broker.router.poll(10), "its question")
+    for _ in range(60):
+        clock.advance(1)
+        client.drain()
+    client.send(StopSpeaking())
+    _, *frames = broker.router.recv_multipart()
+    assert codec.decode(frames).body == QueryStatus()
+    _, *frames = broker.router.recv_multipart()
+    assert codec.decode(frames).body == StopSpeaking()
+    client.close()
+
+
+# What ``request`` promises holds for the fake, too.
+
+
+@pytest.fixture(params=["real", "fake"])
+def answered_client(request: pytest.FixtureRequest, ipc: Ipc) -> Iterator[BrokerClient]:
+    """A client whose broker answers history, refuses speech, and announces something before each answer."""
+    noise = Envelope.of(StopSpeaking(), source="broker", session="s1")
+
+    def answer(body: Message) -> Message:
+        refused = RequestRejected(code="speech_unavailable", message="No speech worker.", fault="ours")
+        return refused if isinstance(body, Speak) else HistoryListed(entries=(), total=3)
+
+    if request.param == "fake":
+        fake = FakeBrokerClient()
+
+        def on_send(asked: Envelope) -> None:
+            if not isinstance(asked.body, QueryOpenJobs):
+                fake.feed(noise)
+                fake.answer(asked, answer(asked.body))
+
+        fake.on_send = on_send
+        yield fake
+        return
+    broker, done = Broker(ipc), threading.Event()
+
+    def serve() -> None:
+        while not done.is_set():
+            if broker.router.poll(20):
+                peer, *frames = broker.router.recv_multipart()
+                asked = codec.decode(frames)
+                if isinstance(asked.body, QueryStatus):
+                    broker.answer(peer, asked.answer(STATUS, source="broker"))
+                elif not isinstance(asked.body, QueryOpenJobs):
+                    fresh = Envelope.of(StopSpeaking(), source="broker", session="s1")
+                    broker.answer(peer, fresh)
+                    broker.answer(peer, asked.answer(answer(asked.body), source="broker"))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    client = ZmqBrokerClient(ipc("jobs"), ipc("events"), session="s1", source="t")
+    yield client
+    done.set()
+    thread.join()
+    client.close()
+    broker.close()
+
+
+def test_a_request_waits_for_its_answer_and_keeps_what_else_arrives(answered_client: BrokerClient) -> None:
+    answer = answered_client.request(QueryHistory(), HistoryListed, timeout_s=30)
+    assert answer.body == HistoryListed(entries=(), total=3)
+    kept = [e.body for e in answered_client.drain() if not isinstance(e.body, StatusReported)]
+    assert kept == [StopSpeaking()]
+
+
+def test_a_refused_request_raises_with_its_code(answered_client: BrokerClient) -> None:
+    with pytest.raises(RequestRefused, match="No speech worker") as refused:
+        answered_client.request(Speak(text="hello"), CommandRelayed, timeout_s=30)
+    assert refused.value.refusal == "speech_unavailable"
+
+
+def test_a_request_without_an_answer_ends_after_its_time(answered_client: BrokerClient) -> None:
+    with pytest.raises(BrokerUnreachable):
+        answered_client.request(QueryOpenJobs(), OpenJobsListed, timeout_s=0.05)
+
+
 def test_requests_made_before_the_broker_starts_reach_it(client: ZmqBrokerClient, ipc: Ipc) -> None:
-    request_id = client.send(QueryStatus())
+    request_id = client.send(QueryHistory())
     late = Broker(ipc)
     assert late.request()[1].header.id == request_id
     late.close()

@@ -7,6 +7,7 @@ import pytest
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ImagesClassified
 from domain.messages.jobs import (
+    AwaitJob,
     CancelJob,
     ForgetHistory,
     HistoryForgotten,
@@ -53,6 +54,36 @@ def test_a_job_id_of_another_session_gives_nothing_away() -> None:
     assert [refused(answer) for answer in bench.ask(a_request("j", session="s1"))] == ["job_id_taken"]
     bench.answer(bench.leases()[0])
     assert [refused(answer) for answer in bench.ask(a_request("j", session="s1"))] == ["job_id_taken"]
+
+
+def awaits(request: Envelope) -> Envelope:
+    """What a client sends over a new connection in place of the request."""
+    header = request.header.model_copy(update={"type": "AwaitJob"})
+    return Envelope(header, AwaitJob())
+
+
+def test_a_client_with_a_new_connection_waits_for_its_job_without_sending_it_again() -> None:
+    bench = Bench()
+    bench.worker()
+    request = bench.job("j")
+    (accepted,) = bench.ask(awaits(request), b"client-2")
+    assert isinstance(accepted, JobAccepted)
+    bench.answer(bench.leases()[0])
+    (answer,) = bench.told(ImagesClassified, b"client-2")
+    assert answer.header.correlationid == request.header.id
+    (stored,) = bench.ask(awaits(request), b"client-3")
+    assert isinstance(stored, ImagesClassified)
+
+
+def test_a_job_that_never_arrived_is_asked_for_whole() -> None:
+    bench = Bench()
+    assert [refused(answer) for answer in bench.ask(awaits(a_request("j")))] == ["unknown_job"]
+
+
+def test_nobody_waits_for_the_job_of_another_session() -> None:
+    bench = Bench()
+    bench.job("j", session="s2")
+    assert [refused(answer) for answer in bench.ask(awaits(a_request("j", session="s1")))] == ["job_id_taken"]
 
 
 def test_nobody_cancels_the_job_of_another_session() -> None:

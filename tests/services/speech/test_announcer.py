@@ -7,6 +7,7 @@ import pytest
 from domain.messages.imaging import ImagesClassified, ItemAnswer
 from domain.messages.jobs import JobFailed, JobProgressed, JobRequeued
 from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported, WorkerFound, WorkerLost
+from domain.tally import Tally
 from domain.values import ItemFailure, Priority
 from services.speech.announcer import LOST_FOR_S, QUIET_S, QUIET_WHEN_IDLE_S, Announcer
 from services.speech.configuration import CurrentSettings, SpeechSettings
@@ -79,7 +80,7 @@ class TestSingleImages:
         ear.classified(answer(), answer(0.1), answer())
         assert ear.heard == []
         ear.wait(QUIET_S)
-        assert ear.heard[0].startswith("3 images: 2 suspicious.")
+        assert ear.heard[0].startswith("3 images: 2 suspicious, 1 with no tumour seen.")
 
     def test_the_language_is_the_person_s(self) -> None:
         ear = Ear(language="zh")
@@ -129,7 +130,9 @@ class TestFolders:
             ear.wait(QUIET_S - 0.1)
         assert ear.heard == []
         ear.wait(0.2)
-        assert ear.heard == ["9 images: 3 suspicious, 3 could not be read. An aid, not a diagnosis."]
+        assert ear.heard == [
+            "9 images: 3 suspicious, 3 with no tumour seen, 3 could not be read. An aid, not a diagnosis."
+        ]
         ear.wait(60)
         assert len(ear.heard) == 1
 
@@ -181,7 +184,16 @@ class TestFolders:
         ear.bulk(answer(0.1))
         ear.announcer.failed(JobFailed(code="attempts_exhausted", message="m", fault="ours"))
         ear.wait(QUIET_S)
-        assert ear.heard[0].startswith("1 image: none suspicious, 1 batch failed.")
+        assert ear.heard[0].startswith("1 image: 1 with no tumour seen, 1 batch failed.")
+
+    def test_a_clients_own_count_replaces_what_was_heard_and_is_said_once(self) -> None:
+        ear = Ear()
+        ear.bulk(answer(), answer(0.1))
+        ear.announcer.counted(Tally(tumour=1, no_tumour=1, failed=1))
+        ear.wait(60)
+        assert [text.partition(".")[0] for text in ear.heard] == [
+            "3 images: 1 suspicious, 1 with no tumour seen, 1 could not be read"
+        ]
 
 
 class TestTrouble:

@@ -32,11 +32,25 @@ def by_name(item: ImageItem) -> ItemAnswer:
     return ItemAnswer(failure=failure)
 
 
+class WatchingClient(FakeBrokerClient):
+    """Notices whether its broker answers, and passes its status on with each turn, as the real one does."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        super().__init__()
+        self._broker = broker
+
+    def wait(self, timeout_s: float) -> bool:
+        self.reachable = not self._broker.silent
+        if self.reachable:
+            self.event(self._broker.status())
+        return super().wait(timeout_s)
+
+
 class FakeBroker:
-    """Plug it into a FakeBrokerClient; ``silent`` makes it dead."""
+    """Answers a FakeBrokerClient; ``silent`` makes it dead."""
 
     def __init__(self, answer: AnswerItem = by_name) -> None:
-        self.client = FakeBrokerClient()
+        self.client = WatchingClient(self)
         self.client.on_send = self._on_send
         self.answer = answer
         self.silent = False
@@ -48,6 +62,13 @@ class FakeBroker:
 
     def status(self) -> StatusReported:
         return StatusReported(workers=tuple(self.workers), processes=tuple(self.processes), queued=0, leased=0)
+
+    def release(self) -> None:
+        """Answer the jobs that were held."""
+        self.holds_jobs = False
+        for request in self.client.sent:
+            if isinstance(request.body, ClassifyImages):
+                self._classify(request, request.body)
 
     def _on_send(self, request: Envelope) -> None:
         if self.silent:
@@ -63,8 +84,11 @@ class FakeBroker:
             self.requests.append(body)
             self.client.answer(request, JobAccepted(queued_before=0))
             if not self.holds_jobs:
-                answers = tuple(self.answer(item) for item in body.items)
-                self.client.answer(request, ImagesClassified(answers=answers, priority=body.priority))
+                self._classify(request, body)
+
+    def _classify(self, request: Envelope, body: ClassifyImages) -> None:
+        answers = tuple(self.answer(item) for item in body.items)
+        self.client.answer(request, ImagesClassified(answers=answers, priority=body.priority))
 
     def _list(self, request: Envelope, query: QueryHistory) -> None:
         older = [e for e in self.entries if query.before is None or e.serial < query.before]

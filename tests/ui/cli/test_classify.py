@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -160,7 +161,9 @@ def test_ctrl_c_cancels_and_ends_with_its_own_code(
     for n in range(40):
         (folder / f"more{n}.tif").write_bytes(b"x" * 70_000)
     assert main(["classify", str(folder)]) == 130
-    assert "Cancelled after" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    answered, total = map(int, re.findall(r"Cancelled after (\d+) of (\d+) images", shown)[0])
+    assert (total, f"{total - answered} cancelled" in shown) == (44, True)
     assert len(broker.requests) < 40
 
 

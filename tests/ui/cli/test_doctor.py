@@ -8,8 +8,8 @@ import pytest
 
 from services.runtime.settings import load_settings
 from ui.cli import checks, doctor, wiring
-from ui.cli.backend import listens
 from ui.cli.checks import Check, Probe
+from ui.cli.running_broker import listens
 
 
 def says(**facts: object) -> checks.RunProbe:

@@ -8,8 +8,8 @@ from rich.console import Console
 from domain.values import HeatMapGrid, Note, Region, RegionScore, VerdictWord
 from tests.builders import a_result
 from ui.cli import show
+from ui.cli.answer_printer import time_left
 from ui.cli.heat_map import BLANK, Legend, colour_of, heat_map
-from ui.cli.reports import time_left
 
 
 def printed(content: object, width: int = 80, *, colour: bool = False) -> str:

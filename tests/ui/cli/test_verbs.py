@@ -15,9 +15,9 @@ from domain.ports import BrokerClient
 from services.runtime import exit_codes
 from tests.builders import a_result
 from tests.ui.cli.fake_broker import FakeBroker
-from ui.cli import backend, bench, history, run, wiring
+from ui.cli import bench, history, run, running_broker, wiring
 from ui.cli.__main__ import main
-from ui.cli.backend import reach
+from ui.cli.running_broker import connect_or_start
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -206,7 +206,7 @@ def client_of(fake: FakeBroker) -> BrokerClient:
 
 def test_a_running_broker_is_used_and_left_running() -> None:
     fake = FakeBroker()
-    with reach(lambda: client_of(fake), lambda: pytest.fail("a second broker was started")) as found:
+    with connect_or_start(lambda: client_of(fake), lambda: pytest.fail("a second broker was started")) as found:
         assert not found.ours
         assert found.status.workers
     assert fake.client.closed
@@ -221,19 +221,19 @@ def test_without_a_broker_one_is_started_and_stopped_again() -> None:
         started.append(FakeServices(fake))
         return started[-1]
 
-    with reach(lambda: client_of(fake), spawn, probe_s=0.01) as found:  # type: ignore[arg-type]
+    with connect_or_start(lambda: client_of(fake), spawn, probe_s=0.01) as found:  # type: ignore[arg-type]
         assert found.ours
     assert started[0].stopped
 
 
 def test_a_start_that_fails_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "OTHERS_S", 0.01)
+    monkeypatch.setattr(running_broker, "OTHERS_S", 0.01)
     fake = FakeBroker()
     fake.silent = True
     services = FakeServices(fake, code=exit_codes.CONFIGURATION)
     with (
         pytest.raises(ConfigurationError, match="No model is installed"),
-        reach(lambda: client_of(fake), lambda: services, probe_s=0.01),  # type: ignore[arg-type, return-value]
+        connect_or_start(lambda: client_of(fake), lambda: services, probe_s=0.01),  # type: ignore[arg-type, return-value]
     ):
         pass
     assert services.stopped
@@ -242,5 +242,8 @@ def test_a_start_that_fails_is_told_with_its_last_words(monkeypatch: pytest.Monk
 def test_a_verb_that_may_not_start_anything_says_how_to() -> None:
     fake = FakeBroker()
     fake.silent = True
-    with pytest.raises(BrokerUnreachable, match="histovox run"), reach(lambda: client_of(fake), None, probe_s=0.01):
+    with (
+        pytest.raises(BrokerUnreachable, match="histovox run"),
+        connect_or_start(lambda: client_of(fake), None, probe_s=0.01),
+    ):
         pass

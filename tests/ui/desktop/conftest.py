@@ -14,9 +14,17 @@ from PIL import Image, ImageGrab
 from adapters.imaging.decoder import ImageFileReader
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages
-from domain.messages.jobs import HistoryListed, JobAccepted, OpenJobsListed, QueryHistory, QueryOpenJobs
+from domain.messages.jobs import (
+    CancelJob,
+    HistoryListed,
+    JobAccepted,
+    JobCancelled,
+    OpenJobsListed,
+    QueryHistory,
+    QueryOpenJobs,
+)
 from domain.messages.speech import QuerySpeech, SpeechConfigured
-from domain.messages.workers import QueryStatus, StatusReported, WorkerStatus
+from domain.messages.workers import StatusReported, WorkerStatus
 from tests.builders import a_worker, an_answer
 from tests.fakes.bus import FakeBrokerClient
 from tests.waiting import wait_until
@@ -42,8 +50,11 @@ class Stage:
     """One window, its desk, and hands to use it with."""
 
     def __init__(self, folder: Path, **remembered: Any) -> None:
+        self.holds_jobs = False
         self.client = FakeBrokerClient()
         self.client.on_send = self._answer
+        self.client.connect()
+        self.client.event(STATUS)
         self.preferences = Preferences(folder)
         self.preferences.change(**{"theme": "light", "geometry": "1280x800+0+0", **remembered})
         self.window = Window(self.preferences, sample=None, disclaimer="An aid, not a diagnosis.")
@@ -115,9 +126,10 @@ class Stage:
         body = request.body
         if isinstance(body, ClassifyImages):
             self.client.answer(request, JobAccepted(queued_before=0))
-            self.client.feed(an_answer(request, probability=0.93))
-        elif isinstance(body, QueryStatus):
-            self.client.answer(request, STATUS)
+            if not self.holds_jobs:
+                self.client.feed(an_answer(request, probability=0.93))
+        elif isinstance(body, CancelJob):
+            self.client.answer(request, JobCancelled(was_running=True))
         elif isinstance(body, QuerySpeech):
             self.client.event(SPEECH)
         elif isinstance(body, QueryHistory):

@@ -12,6 +12,7 @@ from domain.messages.imaging import ClassifyImages
 from domain.messages.speech import ConfigureSpeech, RepeatUtterance, StopSpeaking, UtteranceStarted
 from tests.ui.desktop.conftest import Stage
 from tests.ui.desktop.xdnd import DropSource
+from ui.presenters.entries import EntryState
 from ui.widgets.picture import PyramidPicture
 
 pytestmark = pytest.mark.window
@@ -57,6 +58,21 @@ def test_a_dropped_file_whose_path_has_spaces_and_accents_gets_a_verdict(stage: 
     selected = stage.presenter.selected
     assert selected is not None and selected.path == str(patch)
     source.close()
+
+
+def test_the_rest_of_what_was_cancelled_is_resumed_by_one_click(stage: Stage, patch: Path) -> None:
+    files = [patch, patch.with_name("second.png")]
+    files[1].write_bytes(patch.read_bytes())
+    stage.holds_jobs = True
+    stage.presenter.open(files)
+    strip = stage.window.viewer.progress
+    stage.until(lambda: stage.client.bodies(ClassifyImages) and strip.cancel.canvas.winfo_viewable())
+    stage.click(strip.cancel)
+    stage.holds_jobs = False
+    stage.click(strip.resume)
+    stage.until(lambda: stage.verdict() == "Suspicious for tumour", what="the verdict")
+    stage.until(lambda: not strip.winfo_viewable(), what="nothing more to be resumed")
+    assert {entry.state for entry in stage.presenter.worklist.ordered()} == {EntryState.DONE}
 
 
 def test_the_stop_button_silences_the_voice(stage: Stage) -> None:

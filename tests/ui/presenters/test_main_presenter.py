@@ -18,8 +18,9 @@ from domain.messages.jobs import (
     QueryOpenJobs,
     RequestRejected,
 )
-from domain.messages.speech import QuerySpeech
-from domain.messages.workers import StatusReported
+from domain.messages.speech import AnnounceSummary, QuerySpeech
+from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported
+from domain.tally import Tally
 from domain.values import HeatMapGrid, Priority, Region, ScaleSource, VerdictWord
 from tests.builders import a_result
 from tests.ui.presented import Rig, some_files
@@ -99,8 +100,45 @@ def test_cancelling_keeps_what_is_answered_and_says_what_is_not(rig: Rig, tmp_pa
     ]
     rig.client.answer(request, JobCancelled(was_running=True))
     rig.turn()
-    assert {row.detail for row in rig.rows()} == {"Cancelled"}
+    assert {(row.detail, row.state) for row in rig.rows()} == {("Cancelled", EntryState.CANCELLED)}
+
+
+def test_what_was_cancelled_is_taken_up_again_with_one_action(rig: Rig, tmp_path: Path) -> None:
+    rig.presenter.open(some_files(tmp_path, 3))
+    rig.turn()
+    (request,) = rig.requests()
+    rig.presenter.cancel()
+    rig.client.answer(request, JobCancelled(was_running=True))
+    rig.turn()
+    progress = rig.view.show_progress.call_args.args[0]
+    assert (progress.resumable, progress.text) == (3, "3 cancelled")
+    rig.presenter.resume()
+    rig.turn()
+    assert {row.state for row in rig.rows()} == {EntryState.WAITING}
+    rig.answer(rig.requests()[1])
+    assert {row.state for row in rig.rows()} == {EntryState.DONE}
     assert rig.view.show_progress.call_args.args[0] is None
+
+
+def test_all_dropped_images_are_counted_for_the_spoken_summary_empty_ones_too(rig: Rig, tmp_path: Path) -> None:
+    files = some_files(tmp_path, 10)
+    files[0].write_bytes(b"")
+    rig.presenter.open([*files, tmp_path / "gone.png"])
+    rig.turn()
+    rig.answer(rig.requests()[0], probability=0.1)
+    assert rig.client.bodies(AnnounceSummary) == [AnnounceSummary(tally=Tally(no_tumour=9, failed=2))]
+
+
+def test_classifying_again_computes_again(rig: Rig, tmp_path: Path) -> None:
+    rig.presenter.open(some_files(tmp_path))
+    rig.turn()
+    rig.answer(rig.requests()[0])
+    rig.presenter.retry()
+    rig.turn()
+    assert [body.fresh for body in rig.client.bodies(ClassifyImages) if isinstance(body, ClassifyImages)] == [
+        False,
+        True,
+    ]
 
 
 def test_progress_counts_and_ends(rig: Rig, tmp_path: Path) -> None:
@@ -185,19 +223,39 @@ def test_overlays_of_a_file_that_has_changed_are_not_shown(rig: Rig, tmp_path: P
     assert any("has changed" in notice for notice in rig.notices())
 
 
-def test_a_broker_that_returns_gets_every_open_job_again_under_its_own_id(rig: Rig, tmp_path: Path) -> None:
-    rig.client.event(NOTHING_WRONG)
+def test_over_a_new_connection_everything_is_asked_for_that_may_have_been_missed_and_no_job_is_sent_again(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.client.connect()
     rig.presenter.open(some_files(tmp_path))
     rig.turn()
-    (request,) = rig.requests()
-    for _ in range(8):
-        rig.turn()
+    rig.client.lose()
+    rig.turn()
     assert rig.view.show_broker.call_args.args[0] is False
-    rig.client.event(NOTHING_WRONG)
+    rig.client.sent.clear()
+    rig.client.connect()
     rig.turn()
     assert rig.view.show_broker.call_args.args[0] is True
-    assert [again.header.jobid for again in rig.requests()] == [request.header.jobid] * 2
+    assert rig.requests() == []
     assert rig.client.bodies(QueryHistory) and rig.client.bodies(QuerySpeech) and rig.client.bodies(QueryOpenJobs)
+
+
+def test_a_voice_that_is_still_starting_is_no_failure(rig: Rig) -> None:
+    starting = ProcessStateChanged(process="speech", state=ProcessState.STARTING)
+    rig.client.connect()
+    rig.client.event(NOTHING_WRONG.model_copy(update={"processes": (starting,)}))
+    rig.client.event(RequestRejected(code="speech_unavailable", message="No speech worker is running.", fault="ours"))
+    rig.turn()
+    rig.view.notify.assert_called_once_with("info", "The voice is still starting.")
+
+
+def test_a_voice_that_came_while_the_window_could_not_hear_is_asked_for_its_settings(rig: Rig) -> None:
+    rig.client.connect()
+    rig.turn()
+    asked = len(rig.client.bodies(QuerySpeech))
+    rig.client.event(NOTHING_WRONG.model_copy(update={"speech_engine": "pyttsx3"}))
+    rig.turn()
+    assert len(rig.client.bodies(QuerySpeech)) == asked + 1
 
 
 def test_jobs_from_before_a_restart_are_listed_until_their_answer_is_in_the_history(rig: Rig) -> None:
@@ -205,6 +263,7 @@ def test_jobs_from_before_a_restart_are_listed_until_their_answer_is_in_the_hist
     rig.turn()
     assert [(row.name, row.state) for row in rig.rows()] == [("a.png", EntryState.WAITING)]
     rig.presenter.switch_tab("history")
+    rig.presenter.handle(rig.client.answer(rig.client.sent[-1], HistoryListed(entries=(), total=0)))
     asked = len(rig.client.bodies(QueryHistory))
     ended = rig.client.event(JobCancelled(was_running=True))
     rig.client.drain()
@@ -228,6 +287,8 @@ def test_the_history_is_searched_and_forgotten_only_through_the_journal(rig: Rig
     last = rig.client.bodies(QueryHistory)[-1]
     assert isinstance(last, QueryHistory)
     assert (last.text, last.word) == ("biopsy", VerdictWord.TUMOUR)
+    rig.client.answer(rig.client.sent[-1], HistoryListed(entries=entries, total=2))
+    rig.turn()
     rig.presenter.forget("journal:2")
     assert rig.client.bodies(ForgetHistory) == [ForgetHistory(serials=(2,))]
     rig.client.event(HistoryForgotten(removed=1))

@@ -4,6 +4,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from domain.messages.jobs import RequestRejected
 from domain.messages.speech import (
     ConfigureSpeech,
     RepeatUtterance,
@@ -16,9 +17,8 @@ from domain.messages.speech import (
 from domain.messages.workers import ProcessState, ProcessStateChanged, StatusReported, WorkerLost, WorkerStatus
 from tests.builders import a_worker
 from tests.fakes.bus import FakeBrokerClient
-from tests.ui.presented import Time
 from ui.presenters.speech_presenter import SpeechPresenter, SpeechView
-from ui.presenters.workers_presenter import SILENCE_S, WorkersPresenter, WorkersView, short_device
+from ui.presenters.workers_presenter import WorkersPresenter, WorkersView, short_device
 
 CONFIGURED = SpeechConfigured(
     engine="pyttsx3", engines=("pyttsx3", "none"), voice=None, voices=(), rate_wpm=170, volume=1, muted=False,
@@ -76,24 +76,53 @@ def test_a_missing_sound_device_is_told_once_not_at_every_sentence(
     view.notify.assert_called_once_with("warning", "No sound device.")
 
 
-def workers(client: FakeBrokerClient, time: Time) -> tuple[WorkersPresenter, MagicMock]:
+def test_sound_that_plays_shows_that_there_is_a_device(client: FakeBrokerClient, speech: SpeechPresenter) -> None:
+    speech.handle(client.event(CONFIGURED.model_copy(update={"has_sound_device": False})))
+    assert speech.display.summary == "No sound device"
+    speech.handle(client.event(UtteranceStarted(utterance_id="1", text="No tumour seen.", audible=True)))
+    assert speech.display.summary == "pyttsx3"
+
+
+def test_asking_before_the_voice_is_there_is_no_error(client: FakeBrokerClient, speech: SpeechPresenter) -> None:
+    refusal = RequestRejected(code="speech_unavailable", message="No speech worker is running.", fault="ours")
+    speech.ask()
+    assert speech.handle(client.answer(client.sent[-1], refusal)), "the person asked nothing and is told nothing"
+    speech.stop()
+    assert not speech.handle(client.answer(client.sent[-1], refusal))
+
+
+def workers(client: FakeBrokerClient) -> tuple[WorkersPresenter, MagicMock]:
     view = MagicMock(spec=WorkersView)
-    return WorkersPresenter(client, view, on_return=MagicMock(), clock=time), view
+    return WorkersPresenter(client, view, on_connection=MagicMock()), view
 
 
 def test_a_silent_broker_is_called_gone_and_welcomed_back(client: FakeBrokerClient) -> None:
-    time = Time()
-    presenter, view = workers(client, time)
-    time.now += SILENCE_S
+    presenter, view = workers(client)
+    presenter.tick()
+    view.show_broker.assert_not_called()
+    client.lose()
     presenter.tick()
     view.show_broker.assert_called_once_with(False)
-    presenter.handle(client.event(StatusReported(workers=(), processes=(), queued=0, leased=0)))
-    assert presenter.reachable
-    presenter._on_return.assert_called_once()  # type: ignore[attr-defined]
+    assert [chip.text for chip in presenter.chips()] == ["not answering"]
+    client.connect()
+    presenter.tick()
+    view.show_broker.assert_called_with(True)
+
+
+def test_each_new_connection_is_told_once(client: FakeBrokerClient) -> None:
+    presenter, _ = workers(client)
+    told = presenter._on_connection
+    assert isinstance(told, MagicMock)
+    for _ in range(2):
+        client.connect()
+        presenter.tick()
+        presenter.tick()
+    assert told.call_count == 2
 
 
 def test_each_classifier_shows_its_device_and_a_lost_one_says_so(client: FakeBrokerClient) -> None:
-    presenter, _ = workers(client, Time())
+    presenter, _ = workers(client)
+    client.connect()
     ready = WorkerStatus(endpoint="ipc://a", state="ready", worker=a_worker(device="cuda:0 NVIDIA H100"))
     presenter.handle(
         client.event(StatusReported(workers=(ready,), processes=(), queued=0, leased=0, speech_engine="none"))
@@ -106,7 +135,8 @@ def test_each_classifier_shows_its_device_and_a_lost_one_says_so(client: FakeBro
 
 
 def test_a_dead_process_tells_its_reason(client: FakeBrokerClient) -> None:
-    presenter, _ = workers(client, Time())
+    presenter, _ = workers(client)
+    client.connect()
     presenter.handle(
         client.event(
             ProcessStateChanged(process="speech", state=ProcessState.DEAD, reason="No voice is installed.", restarts=5)
@@ -115,14 +145,6 @@ def test_a_dead_process_tells_its_reason(client: FakeBrokerClient) -> None:
     chip = presenter.chips()[-1]
     assert (chip.name, chip.health) == ("Voice", "bad")
     assert chip.details == ("No voice is installed.", "Restarted 5 times.")
-
-
-def test_a_broker_restarted_within_a_blink_still_gets_the_open_jobs_again(client: FakeBrokerClient) -> None:
-    presenter, _ = workers(client, Time())
-    presenter.handle(client.event(ProcessStateChanged(process="broker", state=ProcessState.RESTARTING)))
-    presenter._on_return.reset_mock()  # type: ignore[attr-defined]
-    presenter.handle(client.event(ProcessStateChanged(process="broker", state=ProcessState.READY)))
-    presenter._on_return.assert_called_once()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("device", "shown"), [("cpu", "CPU"), ("cuda:0 NVIDIA H100", "NVIDIA H100"), ("mps", "mps")])

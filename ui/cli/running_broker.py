@@ -26,7 +26,7 @@ from services.runtime import exit_codes
 from services.runtime.lifecycle import LIFELINE_FD
 from services.runtime.settings import Settings
 
-#: A living broker answers far sooner.
+#: A running broker answers far sooner.
 PROBE_S = 1.0
 #: Interpreter start on a busy machine included.
 START_S = 45.0
@@ -39,22 +39,20 @@ LOG_PREFIX = re.compile(r"^\S+Z \w+ \w+\[\d+\] ")
 LOG_NAME = "cli-services.log"
 
 Connect = Callable[[], BrokerClient]
-Spawn = Callable[[], "Services"]
+Spawn = Callable[[], "SupervisorProcess"]
 
 
 def ask_status(client: BrokerClient, timeout_s: float) -> StatusReported | None:
     """The broker's own answer to "who is there?", or None after ``timeout_s``."""
-    client.send(QueryStatus())
-    deadline = time.monotonic() + timeout_s
-    while (left := deadline - time.monotonic()) > 0:
-        client.wait(left)
-        for envelope in client.drain(50):
-            if isinstance(envelope.body, StatusReported):
-                return envelope.body
-    return None
+    try:
+        status = client.request(QueryStatus(), StatusReported, timeout_s=timeout_s).body
+    except BrokerUnreachable:
+        return None
+    assert isinstance(status, StatusReported)
+    return status
 
 
-class Services:
+class SupervisorProcess:
     """A supervisor that this command started; it ends with this process, however that ends."""
 
     def __init__(self, settings: Settings, arguments: Sequence[str]) -> None:
@@ -108,7 +106,7 @@ class Services:
         self._log.close()
 
 
-class Backend:
+class RunningBroker:
     """A client whose broker answers, and what was started for it."""
 
     def __init__(
@@ -119,7 +117,7 @@ class Backend:
         self._spawn = spawn
         self._start_s = start_s
         self._stopped = stopped
-        self._services: Services | None = None
+        self._services: SupervisorProcess | None = None
         self._revivals = 0
 
     @property
@@ -150,7 +148,7 @@ class Backend:
         self._services = self._spawn()
 
     def stop(self) -> None:
-        """Hang up, and stop what was started here."""
+        """Close the client, and stop what was started here."""
         self.client.close()
         self._drop()
 
@@ -159,7 +157,7 @@ class Backend:
             self._services.stop()
             self._services = None
 
-    def _await_broker(self, services: Services) -> StatusReported:
+    def _await_broker(self, services: SupervisorProcess) -> StatusReported:
         deadline = time.monotonic() + self._start_s
         ended_at: float | None = None
         while time.monotonic() < deadline:
@@ -182,7 +180,7 @@ class Backend:
 
 
 @contextlib.contextmanager
-def reach(
+def connect_or_start(
     connect: Connect,
     spawn: Spawn | None,
     *,
@@ -191,23 +189,23 @@ def reach(
     stopped: Callable[[], bool] = lambda: False,
     probe_s: float = PROBE_S,
     start_s: float = START_S,
-) -> Iterator[Backend]:
+) -> Iterator[RunningBroker]:
     """A running broker, or one started for this command; what was started is stopped at the end.
 
     ``may_be_there`` False skips looking for a running broker; ``spawn`` None refuses to start one.
     Raises: BrokerUnreachable, ConfigurationError, KeyboardInterrupt (when ``stopped`` during the start).
     """
-    backend = Backend(connect(), spawn, start_s, stopped)
+    broker = RunningBroker(connect(), spawn, start_s, stopped)
     try:
-        status = ask_status(backend.client, probe_s) if may_be_there else None
+        status = ask_status(broker.client, probe_s) if may_be_there else None
         if status is not None:
-            backend.status = status
+            broker.status = status
         else:
             say("starting")
-            backend.start()
-        yield backend
+            broker.start()
+        yield broker
     finally:
-        backend.stop()
+        broker.stop()
 
 
 def listens(endpoint: str, timeout_s: float = 2.0) -> bool:

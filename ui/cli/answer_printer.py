@@ -1,10 +1,9 @@
-"""Listeners of a conversation: rows or cards for people, lines for programs. Progress goes to stderr."""
+"""Answers in the terminal: rows or cards for people, lines for programs. Progress goes to stderr."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from domain.messages.imaging import ItemAnswer
+from domain.tally import Tally
 from domain.values import ImageResult, ItemFailure, VerdictWord
 from domain.words import Language, tr, trn
-from domain.words.phrases import Tally, say_answer, say_summary, short_disclaimer
+from domain.words.phrases import say_answer, say_summary, short_disclaimer
 from domain.words.verdicts import verdict_word
 from ui.cli import show
 from ui.cli.records import CsvFile, json_line, record
@@ -29,7 +29,7 @@ CARDS = 3
 
 
 class ProgressLine:
-    """One living line on stderr; nothing at all where stderr is no terminal."""
+    """One line on stderr, redrawn in place; nothing at all where stderr is no terminal."""
 
     def __init__(self, console: Console, total: int) -> None:
         self.console = console
@@ -67,7 +67,7 @@ class ProgressLine:
         self._progress.stop()
 
 
-class ConsoleReport:
+class AnswerPrinter:
     """Counts and shows the answers of one command."""
 
     def __init__(
@@ -75,10 +75,8 @@ class ConsoleReport:
     ) -> None:
         self.total = gathered.total
         self._root = common_folder(gathered.files)
-        self.answered_items = 0
-        self.failed = 0
+        self.tally = Tally()
         self.uncalibrated = False
-        self.words: Counter[VerdictWord] = Counter()
         self.kept: list[BatchAnswer] = []
         self._as_json = as_json
         self._out = out
@@ -86,7 +84,6 @@ class ConsoleReport:
         self._csv = csv
         self._told_state = ""
         self._closed = False
-        self._tally = Tally()
         self._last: ItemAnswer | None = None
         self.on_answer: Callable[[BatchAnswer], None] = lambda answer: None
 
@@ -121,6 +118,8 @@ class ConsoleReport:
             return
         self._closed = True
         self._progress.stop()
+        if cancelled:
+            self.tally = self.tally.plus_cancelled(self.total - self.tally.images)
         if self._csv:
             self._csv.close()
         if self._as_json:
@@ -132,27 +131,22 @@ class ConsoleReport:
 
     def spoken(self, language: Language) -> str:
         """What to say of it all: one image's verdict, or a folder's summary."""
-        if self._last is not None and self.answered_items == 1:
+        if self._last is not None and self.tally.images == 1:
             return say_answer(self._last, language)
-        return say_summary(self._tally, language)
+        return say_summary(self.tally, language)
 
     def tell(self, text: str) -> None:
         """A word to the person, beside the answers."""
         self._progress.console.print(text, highlight=False, markup=False)
 
     def _count(self, answer: BatchAnswer) -> None:
-        self.answered_items += 1
         self._last = answer.answer
-        self._tally = self._tally.plus([answer.answer])
+        self.tally = self.tally.plus([answer.answer])
         result = answer.answer.result
-        if result is None:
-            self.failed += 1
-        else:
-            self.words[result.verdict.word] += 1
-            self.uncalibrated |= not result.verdict.calibrated
+        self.uncalibrated |= result is not None and not result.verdict.calibrated
 
     def _row(self, answer: BatchAnswer) -> None:
-        if self.answered_items == 1:
+        if self.tally.images == 1:
             self._print(show.header())
         found = answer.answer
         if found.result is not None:
@@ -187,12 +181,15 @@ class ConsoleReport:
             self._terminal.out(text, highlight=False)
 
     def _summary(self, cancelled: bool) -> None:
-        counts = [(verdict_word(word).lower(), self.words[word], show.verdict_style(word)) for word in VerdictWord]
-        counts.append((tr("failed"), self.failed, show.failure_style()))
+        tally = self.tally
+        counts = [
+            (verdict_word(word).lower(), getattr(tally, word.value), show.verdict_style(word)) for word in VerdictWord
+        ]
+        counts += [(tr("failed"), tally.failed, show.failure_style()), (tr("cancelled"), tally.cancelled, "dim")]
         self._out.print()
-        done, total = self.answered_items, self.total
-        head = Text(trn("{count} image: ", "{count} images: ", done), style="bold")
+        head = Text(trn("{count} image: ", "{count} images: ", tally.images), style="bold")
         if cancelled:
+            done, total = tally.answered, self.total
             head = Text(tr("Cancelled after {done} of {total} images: ", done=done, total=total), style="bold")
         self._out.print(head.append_text(show.tally_line(counts)), highlight=False, soft_wrap=not self._out.is_terminal)
         if self.uncalibrated:
