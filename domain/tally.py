@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import NonNegativeInt
 
-from domain.messages.imaging import ItemAnswer
-from domain.values import Value
+from domain.values import ImageResult, ItemFailure, Value
 
 
 class Tally(Value):
@@ -23,9 +22,9 @@ class Tally(Value):
     jobs_failed: NonNegativeInt = 0
     """Whole jobs without an answer whose images nobody has counted."""
 
-    def plus(self, answers: Iterable[ItemAnswer]) -> Tally:
-        """The tally with more answers counted."""
-        more = Counter(_kind(answer) for answer in answers)
+    def plus(self, outcomes: Iterable[ImageResult | ItemFailure]) -> Tally:
+        """The tally with more images counted."""
+        more = Counter(_kind(outcome) for outcome in outcomes)
         return self.model_copy(update={kind: getattr(self, kind) + number for kind, number in more.items()})
 
     def plus_cancelled(self, images: int) -> Tally:
@@ -53,8 +52,7 @@ class Tally(Value):
         return bool(self.tumour or self.uncertain or self.failed or self.jobs_failed)
 
 
-def _kind(answer: ItemAnswer) -> str:
-    if answer.result is not None:
-        return answer.result.verdict.word.value
-    assert answer.failure is not None
-    return "cancelled" if answer.failure.code == "cancelled" else "failed"
+def _kind(outcome: ImageResult | ItemFailure) -> str:
+    if isinstance(outcome, ImageResult):
+        return outcome.verdict.word.value
+    return "cancelled" if outcome.code == "cancelled" else "failed"

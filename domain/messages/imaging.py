@@ -59,11 +59,16 @@ class ItemAnswer(Value):
         return self
 
     @property
+    def outcome(self) -> ImageResult | ItemFailure:
+        """The one that is there."""
+        outcome = self.result or self.failure
+        assert outcome is not None
+        return outcome
+
+    @property
     def item_id(self) -> str:
         """The item that this answers."""
-        answered = self.result or self.failure
-        assert answered is not None
-        return answered.item_id
+        return self.outcome.item_id
 
 
 class ImagesClassified(Message):

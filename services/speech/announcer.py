@@ -82,7 +82,7 @@ class Announcer:
             self._say_one(news, request_id)
             return
         self._last_counted = request_id
-        self._tally = self._tally.plus(news.answers)
+        self._tally = self._tally.plus(answer.outcome for answer in news.answers)
         self._wait_for_quiet(QUIET_S)
 
     def counted(self, tally: Tally, request_id: str | None = None) -> None:

@@ -259,7 +259,11 @@ class TestSummaries:
     def test_answers_are_counted_by_their_word(self) -> None:
         words = [VerdictWord.TUMOUR, VerdictWord.NO_TUMOUR, VerdictWord.UNCERTAIN, VerdictWord.OUT_OF_DOMAIN]
         answers = [ItemAnswer(result=result(w, None if w is VerdictWord.OUT_OF_DOMAIN else 0.5)) for w in words]
-        tally = Tally().plus(answers).plus([ItemAnswer(failure=failure(code)) for code in ("empty_file", "cancelled")])
+        tally = (
+            Tally()
+            .plus(answer.outcome for answer in answers)
+            .plus(failure(code) for code in ("empty_file", "cancelled"))
+        )
         assert tally == Tally(tumour=1, uncertain=1, no_tumour=1, out_of_domain=1, failed=1, cancelled=1)
         assert (tally.images, tally.answered) == (6, 5)
         assert tally.needs_attention

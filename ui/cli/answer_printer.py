@@ -141,7 +141,7 @@ class AnswerPrinter:
 
     def _count(self, answer: BatchAnswer) -> None:
         self._last = answer.answer
-        self.tally = self.tally.plus([answer.answer])
+        self.tally = self.tally.plus([answer.answer.outcome])
         result = answer.answer.result
         self.uncalibrated |= result is not None and not result.verdict.calibrated
 

@@ -254,7 +254,7 @@ class JobTracker:
         return self._count(BatchAnswer(ItemAnswer(failure=failure)))
 
     def _count(self, answer: BatchAnswer) -> BatchAnswer:
-        self.tally = self.tally.plus([answer.answer])
+        self.tally = self.tally.plus([answer.answer.outcome])
         return answer
 
     def _close(self, job: _OpenJob) -> None:

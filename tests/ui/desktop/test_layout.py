@@ -62,6 +62,7 @@ def test_the_top_bars_last_button_is_whole_at_200_per_cent_on_1320_pixels(narrow
     tkinter.Tk.geometry(window, "1320x860")
     narrow.until(lambda: window.winfo_width() == 1320)
     narrow.until(lambda: window.top.help.winfo_x() + window.top.help.winfo_width() <= 1320, what="room for the help")
+    assert window.top.help.winfo_viewable() and window.top.help.winfo_x() > 0
 
 
 def test_panels_have_their_full_width_where_there_is_room(stage: Stage) -> None:
@@ -187,3 +188,4 @@ def test_the_pointer_over_the_list_holds_its_order(stage: Stage) -> None:
     stage.until(lambda: worklist._order_held)
     stage.do("mousemove", rows_widget.winfo_rootx() + 600, rows_widget.winfo_rooty() + 200)
     stage.until(lambda: not worklist._order_held)
+    assert worklist.ordered() == []
