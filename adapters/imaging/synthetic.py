@@ -7,10 +7,12 @@ the stain vectors of Ruifrok and Johnston (2001): light that passes concentratio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 #: Optical density a unit of haematoxylin and of eosin absorbs in red, green and blue.
 HAEMATOXYLIN = (0.65, 0.70, 0.29)
@@ -55,6 +57,12 @@ def smoke_patches(size: int = 96) -> NDArray[np.uint8]:
     """The 6×``size``×``size``×3 uint8 patches on which every model package states what it answers."""
     fields = [patch(tissue, serial, size=size) for serial, tissue in enumerate((STROMA, LYMPH, TUMOUR, SPARSE, TUMOUR))]
     return np.stack([*fields, glass(size)])
+
+
+def write_slide_region(path: Path, um_per_px: float = 0.97) -> None:
+    """Write a region as PNG with its scale. Raises OSError."""
+    dots_per_inch = 25_400 / um_per_px
+    Image.fromarray(slide_region(um_per_px=um_per_px)).save(path, "PNG", dpi=(dots_per_inch, dots_per_inch))
 
 
 def slide_region(width: int = 1200, height: int = 900, *, um_per_px: float = 0.97) -> NDArray[np.uint8]:

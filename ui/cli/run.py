@@ -116,7 +116,7 @@ def _sample(err: Console) -> Sequence[Path]:
     from ui.client.sample import sample_paths
 
     with err.status(tr("preparing the sample")):
-        return sample_paths()
+        return sample_paths(wiring.draw_region)
 
 
 def _greet(out: Console, why: str, paths: Sequence[Path], *, is_sample: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from adapters.system_resources import Memory, Processors, memory, processors
 from domain.datasets import DatasetReader
@@ -18,6 +19,7 @@ __all__ = [
     "Processors",
     "broker_client",
     "dataset_reader",
+    "draw_region",
     "engine_faults",
     "memory",
     "model_catalogue",
@@ -62,6 +64,13 @@ def dataset_reader(settings: Settings) -> DatasetReader:
     from adapters.datasets.opening import DataFolders
 
     return DataFolders(settings.cache_dir / "training")
+
+
+def draw_region(path: Path) -> None:
+    """Write a synthetic region of tissue as PNG. Raises OSError."""
+    from adapters.imaging.synthetic import write_slide_region
+
+    write_slide_region(path)
 
 
 def render(settings: Settings, engine: str, text: str, language: Language) -> Pcm:

@@ -57,7 +57,8 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
     preferences = Preferences(settings.config_dir)
     use(preferences.remembered.language or settings.language)
     try:
-        window = Window(preferences, sample=sample_paths, disclaimer=SHORT_DISCLAIMER, chooser=NativeChooser())
+        sample = partial(sample_paths, draw_region)
+        window = Window(preferences, sample=sample, disclaimer=SHORT_DISCLAIMER, chooser=NativeChooser())
     except tkinter.TclError as error:
         raise ConfigurationError(f"There is no display to show a window on ({error}); use the command line.") from error
     client = ZmqBrokerClient(
@@ -95,6 +96,13 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
     open_images.forget()
     client.close()
     return exit_codes.OK
+
+
+def draw_region(path: Path) -> None:
+    """Draw the sample's larger image; numpy and Pillow are loaded only then."""
+    from adapters.imaging.synthetic import write_slide_region
+
+    write_slide_region(path)
 
 
 def decoder(settings: Settings) -> Callable[[bytes], Picture]:
