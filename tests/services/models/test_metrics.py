@@ -9,7 +9,8 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from domain.verdict import OperatingPoint, judge, probability_of
+from domain.values import VerdictWord
+from domain.verdict import OperatingPoint, judge, probability_of, read_score
 from services.models.metrics import ScoredPatches, area_under_roc, auc_interval, bootstrap_intervals, wilson_interval
 from tests.services.training.scored import margins_and_labels
 
@@ -151,3 +152,14 @@ def test_the_interval_of_an_auc_leaves_chance_out_only_where_enough_patches_say_
     assert low < 0.5 < 0.65 < high
     few, many = auc_interval(0.8, 20, 20), auc_interval(0.8, 2000, 2000)
     assert many[1] - many[0] < (few[1] - few[0]) / 5
+
+
+def test_patches_are_read_as_every_face_reads_a_score() -> None:
+    point = OperatingPoint(threshold=0.5, band=(0.25, 0.75))
+    margins = torch.tensor([-9.0, -math.log(3), -0.5, 0.0, 0.5, math.log(3), 9.0], dtype=torch.float64)
+    scored = ScoredPatches(margins, torch.zeros(len(margins)), point)
+    for place, probability in enumerate(scored.probabilities.tolist()):
+        word = read_score(probability, point)
+        assert scored.uncertain[place] == (word is VerdictWord.UNCERTAIN)
+        if word is not VerdictWord.UNCERTAIN:
+            assert scored.called[place] == (word is VerdictWord.TUMOUR)
