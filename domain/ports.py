@@ -138,7 +138,7 @@ class BrokerClient(Protocol):
         ...
 
 
-class WorkerLine(Protocol):
+class WorkerSocket(Protocol):
     """A classifier's line: it binds, brokers connect. One thread receives; any thread may send."""
 
     endpoint: str
@@ -160,7 +160,7 @@ class WorkerLine(Protocol):
         ...
 
 
-class SessionLine(Protocol):
+class EventBus(Protocol):
     """A connection to the event bus for processes that subscribe and publish (speech, supervisor, listener)."""
 
     session: str

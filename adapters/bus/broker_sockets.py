@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import zmq
 
 from adapters.bus import codec
-from adapters.bus.sockets import Claim, Socket, bind, connect, monitor_events, open_socket, receive_now, send_now
+from adapters.bus.sockets import BoundAddress, Socket, bind, connect, monitor_events, open_socket, receive_now, send_now
 from domain.errors import HistovoxError, ProtocolMismatch
 from domain.messages.envelope import Buffer, Envelope
 
@@ -46,7 +46,7 @@ class BrokerSockets:
     ) -> None:
         self._source = source
         self._max = max_message_bytes
-        self._claims: list[Claim] = []
+        self._claims: list[BoundAddress] = []
         self._handlers: dict[Socket, Callable[[TransportListener], None]] = {}
         self._encoded: tuple[Envelope, list[Buffer]] | None = None
         self._poller = zmq.Poller()

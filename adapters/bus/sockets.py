@@ -97,7 +97,7 @@ class MonitoredConnection:
         self._socket.close()
 
 
-class Claim:
+class BoundAddress:
     """An address that this process has bound, and holds against a second process until ``release``."""
 
     def __init__(self, socket: Socket, lock: FileLock | None) -> None:
@@ -116,7 +116,7 @@ class Claim:
             self._lock.release()
 
 
-def bind(socket: Socket, endpoint: str) -> Claim:
+def bind(socket: Socket, endpoint: str) -> BoundAddress:
     """Bind, or say clearly why not. Raises AddressInUse, ConfigurationError.
 
     A second bind of an ``ipc://`` path would silently steal it, so such a path is guarded by a lock file.
@@ -131,7 +131,7 @@ def bind(socket: Socket, endpoint: str) -> Claim:
         if error.errno == zmq.EADDRINUSE:
             raise AddressInUse(_taken(endpoint)) from None
         raise ConfigurationError(f"The address {endpoint} cannot be used: {zmq.strerror(error.errno or 0)}.") from None
-    return Claim(socket, lock)
+    return BoundAddress(socket, lock)
 
 
 def _close_and_wait(socket: Socket) -> None:

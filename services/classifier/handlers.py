@@ -9,7 +9,7 @@ from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages, ExplainImage
 from domain.messages.jobs import CancelJob, RequestRejected
 from domain.messages.workers import GreetWorker, WorkerReady
-from domain.ports import Clock, WorkerLine
+from domain.ports import Clock, WorkerSocket
 from domain.values import Priority
 from services.classifier.broker_sessions import BrokerSessions
 from services.classifier.jobs import ActiveJobs, ClassificationJob, ExplanationJob
@@ -22,7 +22,7 @@ from services.classifier.requests import ImageRequest
 class HandlerContext:
     """Everything that the handlers need, chosen once where the process is wired."""
 
-    line: WorkerLine
+    line: WorkerSocket
     clock: Clock
     source: str
     worker: WorkerReady

@@ -11,7 +11,7 @@ from domain.messages.base import Message
 from domain.messages.envelope import Buffer, Envelope
 from domain.messages.imaging import ClassifyImages, ExplainImage, ImageItem, ImagesClassified, ItemAnswer
 from domain.messages.jobs import JobFailed, JobProgressed
-from domain.ports import Clock, WorkerLine
+from domain.ports import Clock, WorkerSocket
 from domain.values import ImageResult, ItemFailure
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ PROGRESS_S = 0.1
 class ActiveJobs:
     """The jobs in hand, by broker and job id, and how they are answered."""
 
-    def __init__(self, line: WorkerLine, clock: Clock, source: str) -> None:
+    def __init__(self, line: WorkerSocket, clock: Clock, source: str) -> None:
         self.clock = clock
         self._line = line
         self._source = source

@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 from uuid import uuid4
 
-from adapters.bus.worker_line import ZmqWorkerLine
+from adapters.bus.worker_socket import ZmqWorkerSocket
 from adapters.imaging.decoder import ImageFileReader, resample
 from adapters.models.appearance import is_glass
 from adapters.models.devices import pick_device, use_threads
@@ -64,7 +64,7 @@ def make_worker(settings: Settings, options: WorkerOptions) -> HandlerContext:
     settings.make_runtime_dir()
     worker_id = uuid4().hex
     source = f"classifier/{worker_id[:4]}"
-    line = ZmqWorkerLine(options.bind_endpoint or settings.classifier_endpoint, source)
+    line = ZmqWorkerSocket(options.bind_endpoint or settings.classifier_endpoint, source)
     clock = SystemClock()
     pipeline = Pipeline(
         Batcher(clock, max_size=options.max_batch, max_wait_s=options.max_wait_s),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from domain.messages.envelope import Envelope
-from domain.ports import Clock, SessionLine
+from domain.ports import Clock, EventBus
 from services.speech.announcer import Announcer
 from services.speech.handlers import SpeechHandlers
 from services.speech.speaker import Speaker
@@ -42,7 +42,7 @@ class Inbox:
             log.exception("a message could not be handled")
 
 
-def listen(line: SessionLine, inbox: Inbox, handle: Callable[[Envelope], None], stop: threading.Event) -> None:
+def listen(line: EventBus, inbox: Inbox, handle: Callable[[Envelope], None], stop: threading.Event) -> None:
     """Bring what the bus says to the main loop, until ``stop``."""
     while not stop.is_set():
         envelope = line.receive(TURN_S)
@@ -52,7 +52,7 @@ def listen(line: SessionLine, inbox: Inbox, handle: Callable[[Envelope], None], 
 
 def run(
     inbox: Inbox,
-    line: SessionLine,
+    line: EventBus,
     handlers: SpeechHandlers,
     speaker: Speaker,
     announcer: Announcer,

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from uuid import uuid4
 
-from adapters.bus.session_line import ZmqSessionLine
+from adapters.bus.event_bus import ZmqEventBus
 from adapters.file_lock import FileLock
 from adapters.speech.engines import EngineRegistry
 from adapters.speech.player import SoundDevicePlayer
@@ -50,7 +50,7 @@ def serve(settings: Settings, engine: str | None = None) -> None:
     current = CurrentSettings(starting_settings(settings, file, registry.names, engine))
     lock = FileLock(settings.make_runtime_dir() / f"speech-{settings.session}.lock", _SECOND)
     life = Lifecycle.from_environment("speech")
-    line = ZmqSessionLine(
+    line = ZmqEventBus(
         settings.publish_endpoint,
         settings.events_endpoint,
         session=settings.session,

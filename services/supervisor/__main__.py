@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.bus.session_line import ZmqSessionLine
+from adapters.bus.event_bus import ZmqEventBus
 from adapters.file_lock import FileLock
 from adapters.system_clock import SystemClock
 from domain.errors import ConfigurationError
@@ -67,7 +67,7 @@ def run(settings: Settings, options: argparse.Namespace, life: Lifecycle) -> int
         write_atomically(folder / SESSION_FILE, f"{settings.session}\n")
         write_atomically(folder / "supervisor.pid", f"{os.getpid()}\n")
         stack.callback((folder / "supervisor.pid").unlink, missing_ok=True)
-        line = ZmqSessionLine(
+        line = ZmqEventBus(
             settings.publish_endpoint, settings.events_endpoint, session=settings.session, source="supervisor"
         )
         stack.callback(line.close)

@@ -96,8 +96,8 @@ class FakeBrokerClient:
         return [envelope.body for envelope in self.sent if kind is None or isinstance(envelope.body, kind)]
 
 
-class FakeWorkerLine:
-    """Port WorkerLine; thread-safe as the real one."""
+class FakeWorkerSocket:
+    """Port WorkerSocket; thread-safe as the real one."""
 
     def __init__(self, endpoint: str = "inproc://fake") -> None:
         self.endpoint = endpoint
@@ -151,8 +151,8 @@ class FakeWorkerLine:
         return self.sent_bodies(kind)
 
 
-class FakeSessionLine:
-    """Port SessionLine; ``published`` records, ``feed`` makes an event arrive."""
+class FakeEventBus:
+    """Port EventBus; ``published`` records, ``feed`` makes an event arrive."""
 
     def __init__(self, session: str = "s1", source: str = "test") -> None:
         self.session = session

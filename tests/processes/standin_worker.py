@@ -11,7 +11,7 @@ import sys
 import threading
 from uuid import uuid4
 
-from adapters.bus.worker_line import ZmqWorkerLine
+from adapters.bus.worker_socket import ZmqWorkerSocket
 from domain.messages.envelope import Envelope
 from domain.messages.imaging import ClassifyImages, ImagesClassified, ItemAnswer
 from domain.messages.jobs import CancelJob
@@ -21,7 +21,7 @@ from tests.builders import a_model, a_result
 
 
 class StandIn:
-    def __init__(self, line: ZmqWorkerLine, seconds_a_job: float, stop: threading.Event) -> None:
+    def __init__(self, line: ZmqWorkerSocket, seconds_a_job: float, stop: threading.Event) -> None:
         self.line = line
         self.ready = WorkerReady(worker_id=uuid4().hex, host="test", device="cpu", models=(a_model(),), credit=2)
         self.source = f"classifier/{self.ready.worker_id[:8]}"
@@ -75,7 +75,7 @@ def classify(request: Envelope) -> ImagesClassified:
 
 if __name__ == "__main__":
     life = Lifecycle.from_environment("classifier")
-    line = ZmqWorkerLine(sys.argv[1], "classifier/stand-in")
+    line = ZmqWorkerSocket(sys.argv[1], "classifier/stand-in")
     life.ready()
     StandIn(line, float(sys.argv[2]) if len(sys.argv) > 2 else 0.0, life.stop).run()
     line.close()

@@ -233,15 +233,13 @@ def test_garbage_on_the_event_bus_is_dropped(processes: Processes, asker: Asker,
 def test_a_speech_command_is_relayed_only_while_a_speech_worker_listens(
     processes: Processes, asker: Asker, settings: Settings
 ) -> None:
-    from adapters.bus.session_line import ZmqSessionLine
+    from adapters.bus.event_bus import ZmqEventBus
 
     processes.broker()
     rejected = asker.ask(Speak(text="hello")).body
     assert isinstance(rejected, RequestRejected)
     assert rejected.code == "speech_unavailable"
-    line = ZmqSessionLine(
-        settings.publish_endpoint, settings.events_endpoint, session="s1", source="speech", speech=True
-    )
+    line = ZmqEventBus(settings.publish_endpoint, settings.events_endpoint, session="s1", source="speech", speech=True)
     configured = SpeechConfigured(
         engine="none", engines=("none",), voice=None, voices=(), rate_wpm=170, volume=1, muted=False, language="en",
         has_sound_device=False,

@@ -20,7 +20,7 @@ from domain.words.phrases import say_answer, say_summary, short_disclaimer
 from domain.words.verdicts import verdict_word
 from ui.cli import show
 from ui.cli.records import CsvFile, json_line, record
-from ui.client.intake import Gathered, sendable
+from ui.client.intake import GatheredImages, sendable
 from ui.client.job_tracker import BatchAnswer, JobTracker
 from ui.client.remarks import remark_on
 
@@ -71,7 +71,13 @@ class AnswerPrinter:
     """Counts and shows the answers of one command."""
 
     def __init__(
-        self, *, as_json: bool, gathered: Gathered, out: Console, progress: ProgressLine, csv: CsvFile | None = None
+        self,
+        *,
+        as_json: bool,
+        gathered: GatheredImages,
+        out: Console,
+        progress: ProgressLine,
+        csv: CsvFile | None = None,
     ) -> None:
         self.total = gathered.total
         self._root = common_folder(gathered.files)

@@ -23,7 +23,7 @@ from ui.cli.classification_run import ClassificationRun, RunOutcome
 from ui.cli.records import CsvFile
 from ui.cli.running_broker import RunningBroker, SupervisorProcess, connect_or_start, listens
 from ui.cli.speaking import Spoken, in_words, say_aloud
-from ui.client.intake import Gathered, gather, prepare
+from ui.client.intake import GatheredImages, gather, prepare
 from ui.client.job_tracker import BatchAnswer, JobTracker
 from ui.client.read_ahead import ReadAhead
 
@@ -63,7 +63,11 @@ def own_session() -> str:
 
 
 def _classify(
-    arguments: argparse.Namespace, settings: Settings, gathered: Gathered, printer: AnswerPrinter, stop: threading.Event
+    arguments: argparse.Namespace,
+    settings: Settings,
+    gathered: GatheredImages,
+    printer: AnswerPrinter,
+    stop: threading.Event,
 ) -> RunOutcome:
     needs_speech = ["--no-speech"] if not arguments.speak else []
     with connect_or_start(
@@ -85,7 +89,7 @@ def _classify(
 def classify_all(
     arguments: argparse.Namespace,
     broker: RunningBroker,
-    gathered: Gathered,
+    gathered: GatheredImages,
     printer: AnswerPrinter,
     stop: threading.Event,
     max_item_bytes: int,
@@ -127,7 +131,7 @@ def classify_all(
 class _Waiting:
     """Which files have no answer yet, by the path that answers carry."""
 
-    def __init__(self, gathered: Gathered) -> None:
+    def __init__(self, gathered: GatheredImages) -> None:
         self._open = {os.path.abspath(file): file for file in gathered.files}  # noqa: PTH100
 
     def answered(self, answer: BatchAnswer) -> None:

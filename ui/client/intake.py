@@ -26,7 +26,7 @@ SMALL_FILES_PER_JOB = 32
 
 
 @dataclass(frozen=True)
-class Gathered:
+class GatheredImages:
     """The files that will be tried, and the paths that lead nowhere."""
 
     files: tuple[Path, ...]
@@ -53,7 +53,7 @@ class PreparedJob:
         return sum(len(buffer) for buffer in self.buffers)
 
 
-def gather(paths: Iterable[Path]) -> Gathered:
+def gather(paths: Iterable[Path]) -> GatheredImages:
     """Expand folders (recursively, sorted, hidden names skipped) and keep explicitly named files as they are.
 
     A path given twice counts once. Nothing is raised: a missing path, an unreadable folder or one without images
@@ -71,7 +71,7 @@ def gather(paths: Iterable[Path]) -> Gathered:
             continue
         for file in found:
             files.setdefault(os.path.abspath(file), file)  # noqa: PTH100 - resolve() would follow links
-    return Gathered(tuple(files.values()), tuple(failures))
+    return GatheredImages(tuple(files.values()), tuple(failures))
 
 
 def prepare(

@@ -48,7 +48,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
     from ui.desktop.keys import bind_keys
     from ui.desktop.pump import Pump, Wakeup
     from ui.desktop.window import Window
-    from ui.presenters.background import Threads
+    from ui.presenters.background import BackgroundThreads
     from ui.presenters.main_presenter import MainPresenter
     from ui.presenters.preferences import Preferences
     from ui.presenters.worklist_presenter import read_ahead
@@ -65,7 +65,7 @@ def run(settings: Settings, life: Lifecycle, paths: Sequence[Path]) -> int:
         settings.jobs_endpoint, settings.events_endpoint, session=settings.session, source="desktop"
     )
     wakeup, open_images = Wakeup(), OpenImages(settings.data_dir)
-    background = Threads(wakeup.set)
+    background = BackgroundThreads(wakeup.set)
     presenter = MainPresenter(
         client,
         background,

@@ -11,7 +11,7 @@ from typing import Any
 
 from domain.messages.envelope import Envelope
 from domain.ports import BrokerClient
-from ui.presenters.background import Background
+from ui.presenters.background import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Pump:
         *,
         after: Callable[[int, Callable[[], None]], Any],
         client: BrokerClient,
-        background: Background,
+        background: BackgroundTasks,
         handle: Callable[[Envelope], None],
         tick: Callable[[], None],
         watch: WatchCallback | None = None,

@@ -20,7 +20,7 @@ from domain.image_formats import IMAGE_SUFFIXES
 from domain.values import Region
 from domain.words import Language, current, tr, use
 from ui.desktop.chooser import DialogRequest, NativeChooser, NoNativeDialog
-from ui.presenters.background import Background
+from ui.presenters.background import BackgroundTasks
 from ui.presenters.entries import Row
 from ui.presenters.image_presenter import MarkedRegion, Overlay, OverlayControls, Picture
 from ui.presenters.main_presenter import MainPresenter
@@ -79,7 +79,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         self._asking = False
         self._disclaimer = disclaimer
         self._presenter: MainPresenter | None = None
-        self._background: Background | None = None
+        self._background: BackgroundTasks | None = None
         self._voice_sheet: Any = None
         self._system_theme: str | None = None
         self._closed: Callable[[], None] = lambda: None
@@ -93,7 +93,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     # --- construction -----------------------------------------------------------------------------------------------
 
-    def attach(self, presenter: MainPresenter, *, background: Background, on_close: Callable[[], None]) -> None:
+    def attach(self, presenter: MainPresenter, *, background: BackgroundTasks, on_close: Callable[[], None]) -> None:
         """Whom to tell what a person does."""
         self._presenter = presenter
         self._background = background

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Background(Protocol):
+class BackgroundTasks(Protocol):
     """Runs work elsewhere. ``done`` and ``failed`` are called by ``deliver``, in the window's thread."""
 
     def run(
@@ -28,7 +28,7 @@ class Background(Protocol):
         ...
 
 
-class Threads:
+class BackgroundThreads:
     """One daemon thread a key, so that a slow decode neither blocks the window nor its closing."""
 
     def __init__(self, on_ended: Callable[[], None] = lambda: None) -> None:

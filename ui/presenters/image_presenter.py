@@ -19,7 +19,7 @@ from domain.values import HeatMapGrid, Region, Scale, ScaleSource, VerdictWord
 from domain.verdict import read_score
 from domain.words import tr, tr_message
 from ui.client.intake import read_image_bytes
-from ui.presenters.background import Background
+from ui.presenters.background import BackgroundTasks
 from ui.presenters.entries import WorklistEntry
 from ui.presenters.preferences import Preferences
 
@@ -48,7 +48,7 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedPicture:
     """A picture and the SHA-256 of the bytes that it was decoded from."""
 
     picture: Picture
@@ -135,7 +135,7 @@ class ImagePresenter:
     def __init__(
         self,
         client: BrokerClient,
-        background: Background,
+        background: BackgroundTasks,
         view: ImageView,
         preferences: Preferences,
         *,
@@ -146,11 +146,11 @@ class ImagePresenter:
         self._view = view
         self._preferences = preferences
         self._decode = decode
-        self._cache: OrderedDict[str, Loaded] = OrderedDict()
+        self._cache: OrderedDict[str, LoadedPicture] = OrderedDict()
         self._explanations: dict[tuple[str, str], Overlay] = {}
         self._asked: dict[str, tuple[str, str]] = {}
         self._entry: WorklistEntry | None = None
-        self._loaded: Loaded | None = None
+        self._loaded: LoadedPicture | None = None
         self._changed_on_disk = False
         self._region: int | None = None
         self.attention_on = False
@@ -194,9 +194,9 @@ class ImagePresenter:
             return
         self._view.show_loading(entry.name)
 
-        def work() -> Loaded:
+        def work() -> LoadedPicture:
             data = read_image_bytes(Path(path))
-            return Loaded(self._decode(data), hashlib.sha256(data).hexdigest())
+            return LoadedPicture(self._decode(data), hashlib.sha256(data).hexdigest())
 
         self._background.run(
             "picture",
@@ -222,7 +222,7 @@ class ImagePresenter:
             self._cache.pop(self._entry.path, None)
             self._load(self._entry)
 
-    def _picture_ready(self, path: str, loaded: Loaded) -> None:
+    def _picture_ready(self, path: str, loaded: LoadedPicture) -> None:
         if _pixels(loaded.picture) <= KEPT_PIXELS:
             self._cache[path] = loaded
             while len(self._cache) > KEPT or sum(_pixels(kept.picture) for kept in self._cache.values()) > KEPT_PIXELS:

@@ -26,10 +26,10 @@ from domain.ports import BrokerClient
 from domain.values import Scale, VerdictWord
 from domain.words import tr, tr_message
 from domain.words.phrases import say_answer
-from ui.client.intake import Gathered, gather
+from ui.client.intake import GatheredImages, gather
 from ui.client.open_images import AbandonedImages, OpenImages
 from ui.client.remarks import remark_on
-from ui.presenters.background import Background
+from ui.presenters.background import BackgroundTasks
 from ui.presenters.entries import EntryState, WorklistEntry
 from ui.presenters.history_presenter import HistoryPresenter, HistoryView
 from ui.presenters.image_presenter import ImagePresenter, ImageView, Picture
@@ -76,7 +76,7 @@ class MainPresenter:
     def __init__(
         self,
         client: BrokerClient,
-        background: Background,
+        background: BackgroundTasks,
         view: MainView,
         preferences: Preferences,
         *,
@@ -155,7 +155,7 @@ class MainPresenter:
         if self._open_images is not None:
             self._open_images.keep(self.worklist.paths())
 
-    def _gathered(self, gathered: Gathered) -> None:
+    def _gathered(self, gathered: GatheredImages) -> None:
         keys = self.worklist.start(gathered, self.preferences.scale_for)
         self._keep_open()
         self._show_tab("open")

@@ -17,7 +17,7 @@ from domain.ports import BrokerClient
 from domain.tally import Tally
 from domain.values import ItemFailure, Priority, Scale
 from domain.words import tr
-from ui.client.intake import Gathered, prepare, sendable
+from ui.client.intake import GatheredImages, prepare, sendable
 from ui.client.job_tracker import BatchAnswer, JobTracker
 from ui.client.read_ahead import FileSource, ReadAhead
 from ui.presenters.entries import EntryState, Row, WorklistEntry, answered, row_of, suspicion_rank
@@ -143,7 +143,9 @@ class Worklist:
 
     # --- what is done -----------------------------------------------------------------------------------------------
 
-    def start(self, gathered: Gathered, scale_for: Callable[[Path], Scale | None], *, fresh: bool = False) -> list[str]:
+    def start(
+        self, gathered: GatheredImages, scale_for: Callable[[Path], Scale | None], *, fresh: bool = False
+    ) -> list[str]:
         """Have files classified; returns the keys of the new entries, in the order given.
 
         ``fresh``: computed anew even where the journal knows the answer.
@@ -162,12 +164,12 @@ class Worklist:
         """Classify an entry's file once more; its key in this list."""
         if not entry.path:
             return None
-        return self.start(Gathered((Path(entry.path),), ()), scale_for, fresh=fresh)[0]
+        return self.start(GatheredImages((Path(entry.path),), ()), scale_for, fresh=fresh)[0]
 
     def resume(self, scale_for: Callable[[Path], Scale | None]) -> None:
         """Take up again what was cancelled."""
         if files := tuple(Path(entry.path) for entry in self._cancelled() if entry.path):
-            self.start(Gathered(files, ()), scale_for)
+            self.start(GatheredImages(files, ()), scale_for)
 
     def cancel(self) -> None:
         """Stop what is under way; what was answered stays, what was not is said to be cancelled."""

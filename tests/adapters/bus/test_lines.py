@@ -12,9 +12,9 @@ import zmq
 from adapters.bus import codec
 from adapters.bus.broker_sockets import BrokerSockets
 from adapters.bus.client import SILENCE_S, ZmqBrokerClient
-from adapters.bus.session_line import ZmqSessionLine
+from adapters.bus.event_bus import ZmqEventBus
 from adapters.bus.sockets import bind, open_socket, refuse_open_network
-from adapters.bus.worker_line import ZmqWorkerLine
+from adapters.bus.worker_socket import ZmqWorkerSocket
 from domain.errors import AddressInUse, BrokerUnreachable, ConfigurationError, OurError, RequestRefused
 from domain.messages.base import Message
 from domain.messages.envelope import Envelope
@@ -37,9 +37,9 @@ from domain.messages.workers import (
     StatusReported,
     WorkerHeartbeat,
 )
-from domain.ports import BrokerClient, SessionLine, WorkerLine
+from domain.ports import BrokerClient, EventBus, WorkerSocket
 from tests.builders import a_request, an_answer
-from tests.fakes.bus import FakeBrokerClient, FakeSessionLine, FakeWorkerLine
+from tests.fakes.bus import FakeBrokerClient, FakeEventBus, FakeWorkerSocket
 from tests.fakes.clock import FakeClock
 from tests.waiting import wait_until
 
@@ -64,14 +64,14 @@ def sockets() -> Iterator[Callable[[int], zmq.Socket[bytes]]]:
 
 
 @pytest.fixture
-def line(ipc: Ipc) -> Iterator[ZmqWorkerLine]:
-    made = ZmqWorkerLine(ipc("w"), "classifier/t")
+def line(ipc: Ipc) -> Iterator[ZmqWorkerSocket]:
+    made = ZmqWorkerSocket(ipc("w"), "classifier/t")
     yield made
     made.close()
 
 
 @pytest.fixture
-def broker_end(line: ZmqWorkerLine, sockets: Callable[[int], zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+def broker_end(line: ZmqWorkerSocket, sockets: Callable[[int], zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     dealer = sockets(zmq.DEALER)
     dealer.connect(line.endpoint)
     return dealer
@@ -86,12 +86,12 @@ def beat(number: int) -> Envelope:
     return Envelope.of(body, source="classifier/t", session="*")
 
 
-def test_the_lines_are_what_the_ports_promise(line: ZmqWorkerLine, ipc: Ipc) -> None:
+def test_the_lines_are_what_the_ports_promise(line: ZmqWorkerSocket, ipc: Ipc) -> None:
     client = ZmqBrokerClient(ipc("a"), ipc("b"), session="s1", source="t")
-    session = ZmqSessionLine(ipc("c"), ipc("b"), session="s1", source="t")
+    session = ZmqEventBus(ipc("c"), ipc("b"), session="s1", source="t")
     clients: list[BrokerClient] = [client, FakeBrokerClient()]
-    workers: list[WorkerLine] = [line, FakeWorkerLine()]
-    sessions: list[SessionLine] = [session, FakeSessionLine()]
+    workers: list[WorkerSocket] = [line, FakeWorkerSocket()]
+    sessions: list[EventBus] = [session, FakeEventBus()]
     for one in clients:
         assert (one.drain(), one.wait(0.01)) == ([], False)
     for worker in workers:
@@ -103,7 +103,7 @@ def test_the_lines_are_what_the_ports_promise(line: ZmqWorkerLine, ipc: Ipc) -> 
         one.close()
 
 
-def test_a_worker_hears_its_broker_and_answers(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+def test_a_worker_hears_its_broker_and_answers(line: ZmqWorkerSocket, broker_end: zmq.Socket[bytes]) -> None:
     request = a_request("j", [b"image"])
     broker_end.send_multipart(codec.encode(request))
     received = line.receive(30)
@@ -115,7 +115,7 @@ def test_a_worker_hears_its_broker_and_answers(line: ZmqWorkerLine, broker_end: 
     assert codec.decode(broker_end.recv_multipart()) == answer
 
 
-def test_garbage_is_answered_and_never_reaches_the_worker(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+def test_garbage_is_answered_and_never_reaches_the_worker(line: ZmqWorkerSocket, broker_end: zmq.Socket[bytes]) -> None:
     for frames, code in (([b"junk"], "malformed_frame"), ([b"histovox/9", b"", b""], "protocol_mismatch")):
         broker_end.send_multipart(frames)
         assert line.receive(30) is None
@@ -124,7 +124,7 @@ def test_garbage_is_answered_and_never_reaches_the_worker(line: ZmqWorkerLine, b
         assert body.code == code
 
 
-def test_any_thread_may_send_and_nothing_is_lost(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+def test_any_thread_may_send_and_nothing_is_lost(line: ZmqWorkerSocket, broker_end: zmq.Socket[bytes]) -> None:
     broker_end.send_multipart(codec.encode(greeting()))
     received = line.receive(30)
     assert received is not None
@@ -142,13 +142,13 @@ def test_any_thread_may_send_and_nothing_is_lost(line: ZmqWorkerLine, broker_end
     assert sorted(body.jobs_held for body in bodies if isinstance(body, WorkerHeartbeat)) == sorted([*range(100)] * 4)
 
 
-def test_an_answer_to_a_broker_that_has_gone_is_ignored(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+def test_an_answer_to_a_broker_that_has_gone_is_ignored(line: ZmqWorkerSocket, broker_end: zmq.Socket[bytes]) -> None:
     line.send(b"nobody", beat(1))
     broker_end.send_multipart(codec.encode(greeting()))
     assert line.receive(30) is not None
 
 
-def test_what_is_queued_is_sent_before_the_line_closes(line: ZmqWorkerLine, broker_end: zmq.Socket[bytes]) -> None:
+def test_what_is_queued_is_sent_before_the_line_closes(line: ZmqWorkerSocket, broker_end: zmq.Socket[bytes]) -> None:
     broker_end.send_multipart(codec.encode(greeting()))
     received = line.receive(30)
     assert received is not None
@@ -161,10 +161,10 @@ def test_what_is_queued_is_sent_before_the_line_closes(line: ZmqWorkerLine, brok
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_whose_line_broke_does_not_live_on_deaf(
-    line: ZmqWorkerLine, broker_end: zmq.Socket[bytes], monkeypatch: pytest.MonkeyPatch
+    line: ZmqWorkerSocket, broker_end: zmq.Socket[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr("adapters.bus.worker_line.send_now", Mock(side_effect=zmq.ZMQError(zmq.ENOTSOCK)))
+        broken.setattr("adapters.bus.worker_socket.send_now", Mock(side_effect=zmq.ZMQError(zmq.ENOTSOCK)))
         broker_end.send_multipart(codec.encode(greeting()))
         received = line.receive(30)
         assert received is not None
@@ -175,28 +175,28 @@ def test_a_worker_whose_line_broke_does_not_live_on_deaf(
         line.receive(0.01)
 
 
-def test_an_address_in_use_is_not_stolen(line: ZmqWorkerLine, ipc: Ipc) -> None:
+def test_an_address_in_use_is_not_stolen(line: ZmqWorkerSocket, ipc: Ipc) -> None:
     with pytest.raises(AddressInUse, match="already listens"):
-        ZmqWorkerLine(ipc("w"), "classifier/other")
-    tcp = ZmqWorkerLine("tcp://127.0.0.1:0", "classifier/t")
+        ZmqWorkerSocket(ipc("w"), "classifier/other")
+    tcp = ZmqWorkerSocket("tcp://127.0.0.1:0", "classifier/t")
     with pytest.raises(AddressInUse, match="already listens"):
-        ZmqWorkerLine(tcp.endpoint, "classifier/other")
+        ZmqWorkerSocket(tcp.endpoint, "classifier/other")
     tcp.close()
 
 
 @pytest.mark.parametrize("kind", ["tcp", "ipc"])
 def test_an_address_is_free_when_close_returns(kind: str, ipc: Ipc) -> None:
-    line = ZmqWorkerLine("tcp://127.0.0.1:0" if kind == "tcp" else ipc("again"), "classifier/t")
+    line = ZmqWorkerSocket("tcp://127.0.0.1:0" if kind == "tcp" else ipc("again"), "classifier/t")
     endpoint = line.endpoint
     for turn in range(60):
         line.close()
-        line = ZmqWorkerLine(endpoint, f"classifier/{turn}")
+        line = ZmqWorkerSocket(endpoint, f"classifier/{turn}")
         assert line.endpoint == endpoint
     line.close()
 
 
 def test_a_port_left_to_chance_is_reported() -> None:
-    line = ZmqWorkerLine("tcp://127.0.0.1:0", "classifier/t")
+    line = ZmqWorkerSocket("tcp://127.0.0.1:0", "classifier/t")
     assert line.endpoint.startswith("tcp://127.0.0.1:")
     assert not line.endpoint.endswith(":0")
     line.close()
@@ -205,7 +205,7 @@ def test_a_port_left_to_chance_is_reported() -> None:
 @pytest.mark.parametrize("endpoint", ["tcp://0.0.0.0:5555", "tcp://*:5555", "tcp://192.168.1.5:0", "tcp://gpu-host:1"])
 def test_an_address_open_to_the_network_is_refused_for_want_of_keys(endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match="without keys"):
-        ZmqWorkerLine(endpoint, "classifier/t")
+        ZmqWorkerSocket(endpoint, "classifier/t")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_an_address_of_this_machine_alone_needs_no_keys(endpoint: str) -> None:
 def test_a_nonsense_address_is_a_configuration_error(tmp_path: object) -> None:
     for endpoint in ("nonsense", "tcp://127.0.0.1:notaport", f"ipc://{tmp_path}/{'x' * 200}"):
         with pytest.raises(ConfigurationError):
-            ZmqWorkerLine(endpoint, "classifier/t")
+            ZmqWorkerSocket(endpoint, "classifier/t")
 
 
 # --- a client's line -------------------------------------------------------------------------------------------------
@@ -513,7 +513,7 @@ def test_garbage_from_the_broker_is_dropped(broker: Broker, client: ZmqBrokerCli
 
 
 def test_a_session_hears_itself_and_everybody_but_not_others(broker: Broker, ipc: Ipc) -> None:
-    line = ZmqSessionLine(ipc("publish"), ipc("events"), session="s1", source="supervisor")
+    line = ZmqEventBus(ipc("publish"), ipc("events"), session="s1", source="supervisor")
     broker.await_subscribers(2)
     for scope, text in (("s2", "others"), ("speech:s1", "command"), ("s1", "mine"), ("*", "all")):
         broker.publish(Envelope.of(Speak(text=text), source="broker", session="s1"), scope)
@@ -523,7 +523,7 @@ def test_a_session_hears_itself_and_everybody_but_not_others(broker: Broker, ipc
 
 
 def test_the_speech_worker_hears_its_commands_too(broker: Broker, ipc: Ipc) -> None:
-    line = ZmqSessionLine(ipc("publish"), ipc("events"), session="s1", source="speech", speech=True)
+    line = ZmqEventBus(ipc("publish"), ipc("events"), session="s1", source="speech", speech=True)
     broker.await_subscribers(3)
     broker.publish(Envelope.of(StopSpeaking(), source="ui", session="s1"), "speech:s1")
     heard = line.receive(30)
@@ -533,7 +533,7 @@ def test_the_speech_worker_hears_its_commands_too(broker: Broker, ipc: Ipc) -> N
 
 
 def test_a_line_does_not_hear_itself(broker: Broker, ipc: Ipc) -> None:
-    line = ZmqSessionLine(ipc("publish"), ipc("events"), session="s1", source="speech")
+    line = ZmqEventBus(ipc("publish"), ipc("events"), session="s1", source="speech")
     broker.await_subscribers(2)
     for source in ("speech", "ui"):
         broker.publish(Envelope.of(StopSpeaking(), source=source, session="s1"))
@@ -545,7 +545,7 @@ def test_a_line_does_not_hear_itself(broker: Broker, ipc: Ipc) -> None:
 def test_what_is_published_before_the_broker_starts_reaches_it(
     ipc: Ipc, sockets: Callable[[int], zmq.Socket[bytes]]
 ) -> None:
-    line = ZmqSessionLine(ipc("publish"), ipc("events"), session="s1", source="supervisor")
+    line = ZmqEventBus(ipc("publish"), ipc("events"), session="s1", source="supervisor")
     state = ProcessStateChanged(process="speech", state=ProcessState.READY)
     line.publish(state, to_everybody=True)
     pull = sockets(zmq.PULL)

@@ -20,7 +20,7 @@ from services.classifier.pipeline import Pipeline
 from services.classifier.tiling import TilingConfig
 from services.classifier.worker import serve
 from tests.builders import an_item
-from tests.fakes.bus import FakeWorkerLine
+from tests.fakes.bus import FakeWorkerSocket
 from tests.fakes.classifier import FakeClassifier
 from tests.fakes.images import FakeImageReader, nearest, white_is_glass
 
@@ -34,7 +34,7 @@ class WorkerAtWork:
 
     def __init__(self, model: FakeClassifier | None = None, others: Sequence[FakeClassifier] = ()) -> None:
         self.model = model or FakeClassifier()
-        self.line = FakeWorkerLine()
+        self.line = FakeWorkerSocket()
         self.loaded: list[str] = []
         self.load: Callable[[str], Classifier] = self._load
         self._others = {other.identity.name: other for other in others}

@@ -15,7 +15,7 @@ from services.classifier.jobs import ActiveJobs, ClassificationJob
 from services.classifier.requests import ImageRequest, InferenceRequest, PatchBatch
 from services.classifier.tiling import TiledImage
 from tests.builders import a_request
-from tests.fakes.bus import FakeWorkerLine
+from tests.fakes.bus import FakeWorkerSocket
 from tests.fakes.classifier import FakeClassifier
 from tests.fakes.clock import FakeClock
 
@@ -35,7 +35,7 @@ def batcher(clock: FakeClock) -> Batcher:
 def some_image(priority: Priority = Priority.BULK) -> ImageRequest:
     envelope = a_request(priority=priority)
     assert isinstance(envelope.body, ClassifyImages)
-    jobs = ActiveJobs(FakeWorkerLine(), FakeClock(), "test")
+    jobs = ActiveJobs(FakeWorkerSocket(), FakeClock(), "test")
     job = ClassificationJob(b"broker", envelope, envelope.body, jobs)
     return ImageRequest(job, 0, envelope.body.items[0], b"image", priority, None)
 
@@ -217,7 +217,7 @@ def test_a_job_that_ends_while_its_batch_is_gathered_does_not_end_the_taking(bat
     fading, stays = some_request(2), some_request(1)
     job, body = fading.job, fading.job.request.body
     assert isinstance(body, ClassifyImages)
-    jobs = ActiveJobs(FakeWorkerLine(), FakeClock(), "test")
+    jobs = ActiveJobs(FakeWorkerSocket(), FakeClock(), "test")
     image = replace(fading.image, job=EndsWhenAskedTwice(b"broker", job.request, body, jobs))
     batcher.expect(Priority.BULK)
     put(batcher, InferenceRequest(image, fading.tiled, MODEL, 0.0, fading.indices))

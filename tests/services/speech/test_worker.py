@@ -36,7 +36,7 @@ from services.speech.speaker import Speaker
 from services.speech.wiring import starting_settings
 from tests.builders import a_result
 from tests.conftest import Folders
-from tests.fakes.bus import FakeSessionLine
+from tests.fakes.bus import FakeEventBus
 from tests.fakes.clock import FakeClock
 from tests.fakes.speech import FakeBackgroundExecutor, FakeEngine, FakeEngines, FakePlayer, RecordedEvents
 from tests.waiting import wait_until
@@ -215,8 +215,8 @@ class TestSettingsSurvive:
 
 class TestTheLoop:
     @pytest.fixture
-    def line(self) -> Iterator[tuple[FakeSessionLine, FakePlayer]]:
-        line, inbox, clock, player = FakeSessionLine(source="speech"), Inbox(), SystemClock(), FakePlayer()
+    def line(self) -> Iterator[tuple[FakeEventBus, FakePlayer]]:
+        line, inbox, clock, player = FakeEventBus(source="speech"), Inbox(), SystemClock(), FakePlayer()
         executor = BackgroundThread(inbox.post)
         current, pool = CurrentSettings(SpeechSettings(engine="first")), EnginePool(FakeEngines(FakeEngine("first")))
         speaker = Speaker(current, pool, player, executor, line.publish, clock, inbox.post)
@@ -235,7 +235,7 @@ class TestTheLoop:
         assert not thread.is_alive()
         assert not player.playing
 
-    def test_a_command_on_the_bus_is_heard(self, line: tuple[FakeSessionLine, FakePlayer]) -> None:
+    def test_a_command_on_the_bus_is_heard(self, line: tuple[FakeEventBus, FakePlayer]) -> None:
         bus, player = line
         bus.feed_body(Speak(text="Hello."))
         bus.wait_published(UtteranceStarted)
@@ -244,7 +244,7 @@ class TestTheLoop:
         assert bus.wait_published(UtteranceFinished)[0].outcome == "spoken"
 
     def test_a_message_that_cannot_be_handled_does_not_end_it(
-        self, line: tuple[FakeSessionLine, FakePlayer], monkeypatch: pytest.MonkeyPatch
+        self, line: tuple[FakeEventBus, FakePlayer], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bus, _ = line
 
@@ -256,7 +256,7 @@ class TestTheLoop:
         bus.feed_body(Speak(text="Hello."))
         assert bus.wait_published(UtteranceStarted)[0].text == "Hello."
 
-    def test_a_caption_that_is_not_heard_ends_by_itself(self, line: tuple[FakeSessionLine, FakePlayer]) -> None:
+    def test_a_caption_that_is_not_heard_ends_by_itself(self, line: tuple[FakeEventBus, FakePlayer]) -> None:
         bus, player = line
         player.device = False
         bus.feed_body(Speak(text="Hello."))

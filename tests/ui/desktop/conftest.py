@@ -31,7 +31,7 @@ from tests.waiting import wait_until
 from ui.desktop.keys import bind_keys
 from ui.desktop.pump import Pump
 from ui.desktop.window import Window
-from ui.presenters.background import Threads
+from ui.presenters.background import BackgroundThreads
 from ui.presenters.main_presenter import MainPresenter
 from ui.presenters.preferences import Preferences
 from ui.widgets.picture import PyramidPicture
@@ -60,7 +60,7 @@ class Stage:
         self.window = Window(self.preferences, sample=None, disclaimer="An aid, not a diagnosis.")
         bind_keys(self.window)
         self.decode: Callable[[bytes], PyramidPicture] = lambda data: PyramidPicture(ImageFileReader().decode(data))
-        self.background = Threads()
+        self.background = BackgroundThreads()
         self.presenter = MainPresenter(
             self.client, self.background, self.window, self.preferences, decode=lambda data: self.decode(data)
         )

@@ -17,7 +17,7 @@ from domain.messages.workers import QueryStatus, StatusReported
 from tests.fakes.bus import FakeBrokerClient
 from tests.waiting import wait_until
 from ui.desktop.pump import MESSAGES_A_TURN, TICK_MS, Pump, Wakeup
-from ui.presenters.background import Threads
+from ui.presenters.background import BackgroundThreads
 
 STATUS = StatusReported(workers=(), processes=(), queued=0, leased=0)
 
@@ -62,7 +62,7 @@ def pump_of(toolkit: Toolkit, client: ZmqBrokerClient | FakeBrokerClient, **chan
     parts = {
         "after": toolkit.after,
         "client": client,
-        "background": Threads(),
+        "background": BackgroundThreads(),
         "handle": lambda envelope: None,
         "tick": lambda: None,
         "watch": toolkit.watch,
@@ -100,7 +100,7 @@ def test_every_message_is_taken_without_a_tick_and_then_the_window_sleeps(
 
 def test_a_thread_wakes_the_window_when_its_work_has_ended() -> None:
     toolkit, wakeup, ended = Toolkit(), Wakeup(), list[str]()
-    background = Threads(wakeup.set)
+    background = BackgroundThreads(wakeup.set)
     pump_of(toolkit, FakeBrokerClient(), background=background, wakeup=wakeup).start()
     toolkit.run(0)
     go = threading.Event()

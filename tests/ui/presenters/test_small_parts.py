@@ -14,7 +14,7 @@ from tests.fakes.background import FakeBackground
 from tests.fakes.bus import FakeBrokerClient
 from tests.waiting import wait_until
 from ui.desktop.pump import MESSAGES_A_TURN, Pump
-from ui.presenters.background import Threads
+from ui.presenters.background import BackgroundThreads
 from ui.presenters.entries import when
 from ui.presenters.preferences import FILE_NAME, Preferences
 from ui.presenters.viewport import Viewport, scale_bar
@@ -119,7 +119,7 @@ def test_a_folders_scale_holds_for_the_folders_below_it_and_can_be_taken_back(tm
 def test_of_many_waiting_loads_only_the_newest_is_begun() -> None:
     import threading
 
-    threads, begun, go = Threads(), [], threading.Event()
+    threads, begun, go = BackgroundThreads(), [], threading.Event()
 
     def work(name: str) -> str:
         begun.append(name)

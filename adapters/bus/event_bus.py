@@ -17,8 +17,8 @@ from domain.messages.envelope import Envelope
 log = logging.getLogger(__name__)
 
 
-class ZmqSessionLine:
-    """Port SessionLine; ``speech=True`` also hears the commands that clients send to the speech worker.
+class ZmqEventBus:
+    """Port EventBus; ``speech=True`` also hears the commands that clients send to the speech worker.
 
     What is published while no broker is there waits for the next one (PUSH queues; a PUB would drop it).
     What this line published itself is not heard on it.

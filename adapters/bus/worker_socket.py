@@ -22,8 +22,8 @@ AHEAD = 32
 CLOSE_S = 1.0
 
 
-class ZmqWorkerLine:
-    """Port WorkerLine. Its own thread sends, so that heartbeats leave in time whatever the receiving thread does.
+class ZmqWorkerSocket:
+    """Port WorkerSocket. Its own thread sends, so that heartbeats leave in time whatever the receiving thread does.
 
     Raises: AddressInUse, ConfigurationError.
     """
