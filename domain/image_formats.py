@@ -32,6 +32,8 @@ IMAGE_FORMATS = (
     _format("JPEG", ".jpg .jpeg .jpe .jfif", rb"\xff\xd8\xff"),
 )
 IMAGE_SUFFIXES = tuple(suffix for kind in IMAGE_FORMATS for suffix in kind.suffixes)
+#: For file dialogs, most of which tell capitals from small letters.
+IMAGE_PATTERNS = tuple(f"*{form}" for suffix in sorted(IMAGE_SUFFIXES) for form in (suffix, suffix.upper()))
 
 
 def format_of(head: bytes) -> ImageFormat | None:

@@ -42,13 +42,13 @@ class ZmqWorkerSocket:
         self._arrived: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
         self._outgoing: deque[list[Buffer]] = deque()
         self._closing = False
-        wake_address = f"inproc://worker-line-{uuid4().hex}"
+        wake_address = f"inproc://worker-socket-{uuid4().hex}"
         self._woken = open_socket(zmq.PULL)
         self._woken.bind(wake_address)
         self._waker = open_socket(zmq.PUSH)
         self._waker.connect(wake_address)
         self._waker_lock = threading.Lock()
-        self._thread = threading.Thread(target=self._move, name="worker-line", daemon=True)
+        self._thread = threading.Thread(target=self._move, name="worker-socket", daemon=True)
         self._thread.start()
 
     def receive(self, timeout_s: float) -> tuple[bytes, Envelope] | None:

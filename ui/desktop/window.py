@@ -16,7 +16,7 @@ from customtkinter.windows.widgets.appearance_mode import AppearanceModeTracker
 from customtkinter.windows.widgets.scaling import ScalingTracker
 from tkinterdnd2 import DND_FILES, TkinterDnD
 
-from domain.image_formats import IMAGE_SUFFIXES
+from domain.image_formats import IMAGE_PATTERNS
 from domain.values import Region
 from domain.words import Language, current, tr, use
 from ui.desktop.chooser import DialogRequest, NativeChooser, NoNativeDialog
@@ -326,7 +326,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
             kind=kind,
             title=title,
             folder=self._preferences.remembered.last_folder,
-            patterns=tuple(sorted(f"*{suffix}" for suffix in IMAGE_SUFFIXES)),
+            patterns=IMAGE_PATTERNS,
             window_id=int(self.wm_frame(), 16),
         )
         if self._chooser is None or self._background is None:

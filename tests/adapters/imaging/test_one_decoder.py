@@ -11,11 +11,10 @@ import pytest
 from adapters.datasets.opening import DataFolders
 from adapters.imaging.decoder import ImageFileReader
 from benchmarks.patches import PatchFiles
-from domain.image_formats import IMAGE_FORMATS, IMAGE_SUFFIXES
+from domain.image_formats import IMAGE_FORMATS, IMAGE_PATTERNS
 from services.runtime.settings import load_settings
 from tests.adapters.imaging.files import FILES, RGB, Pixels, saved
 from ui.desktop.__main__ import decoder
-from ui.desktop.window import IMAGE_TYPES
 
 #: A patch unlike the others: a set needs both classes, and equal pixels with two labels are left out.
 OTHER = saved(RGB.rotate(180), "PNG")
@@ -85,4 +84,5 @@ def test_the_pixels_are_those_that_a_person_would_see(name: str) -> None:
 def test_every_format_has_a_file_here_and_every_suffix_is_offered_by_the_dialog() -> None:
     formats = {name.split(",")[0].split(" by ")[0] for name in FILES}
     assert formats == {kind.name for kind in IMAGE_FORMATS}
-    assert all(f"*{suffix}" in IMAGE_TYPES.split() for suffix in IMAGE_SUFFIXES)
+    suffixes = {suffix for kind in IMAGE_FORMATS for suffix in kind.suffixes}
+    assert {f"*{suffix}" for suffix in suffixes} | {f"*{suffix.upper()}" for suffix in suffixes} == set(IMAGE_PATTERNS)
