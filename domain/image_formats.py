@@ -14,22 +14,24 @@ class ImageFormat:
     name: str
     suffixes: tuple[str, ...]
     beginning: re.Pattern[bytes]
+    pillow: str | None
+    """What Pillow calls it; None where Pillow is not asked."""
 
 
-def _format(name: str, suffixes: str, beginning: bytes) -> ImageFormat:
-    return ImageFormat(name, tuple(suffixes.split()), re.compile(beginning, re.DOTALL))
+def _format(name: str, suffixes: str, beginning: bytes, pillow: str | None) -> ImageFormat:
+    return ImageFormat(name, tuple(suffixes.split()), re.compile(beginning, re.DOTALL), pillow)
 
 
 #: Lossless formats first: of two files with one name, the earlier suffix is taken.
 IMAGE_FORMATS = (
-    _format("TIFF", ".tif .tiff .svs .ndpi .scn", rb"II[*+]\0|MM\0[*+]"),
-    _format("PNG", ".png", rb"\x89PNG"),
-    _format("BMP", ".bmp", rb"BM"),
-    _format("PNM", ".ppm .pgm .pbm .pnm", rb"P[1-6]\s"),
-    _format("GIF", ".gif", rb"GIF8"),
-    _format("WebP", ".webp", rb"RIFF....WEBP"),
-    _format("JPEG 2000", ".jp2 .j2k", rb"\0\0\0\x0cjP|\xff\x4f\xff\x51"),
-    _format("JPEG", ".jpg .jpeg .jpe .jfif", rb"\xff\xd8\xff"),
+    _format("TIFF", ".tif .tiff .svs .ndpi .scn", rb"II[*+]\0|MM\0[*+]", None),
+    _format("PNG", ".png", rb"\x89PNG", "PNG"),
+    _format("BMP", ".bmp", rb"BM", "BMP"),
+    _format("PNM", ".ppm .pgm .pbm .pnm", rb"P[1-6]\s", "PPM"),
+    _format("GIF", ".gif", rb"GIF8", "GIF"),
+    _format("WebP", ".webp", rb"RIFF....WEBP", "WEBP"),
+    _format("JPEG 2000", ".jp2 .j2k", rb"\0\0\0\x0cjP|\xff\x4f\xff\x51", "JPEG2000"),
+    _format("JPEG", ".jpg .jpeg .jpe .jfif", rb"\xff\xd8\xff", "JPEG"),
 )
 IMAGE_SUFFIXES = tuple(suffix for kind in IMAGE_FORMATS for suffix in kind.suffixes)
 #: For file dialogs, most of which tell capitals from small letters.

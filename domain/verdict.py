@@ -1,4 +1,4 @@
-"""From a probability to a word: the one place where a number becomes a claim."""
+"""From a probability to a word: the one place where a score is read."""
 
 from __future__ import annotations
 

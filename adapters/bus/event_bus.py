@@ -1,4 +1,4 @@
-"""A line to the event bus: a SUB that hears this session and everybody, and a PUSH that tells the broker."""
+"""A line to the event bus: a SUB for the events of this session and of everybody, a PUSH to publish."""
 
 from __future__ import annotations
 

@@ -18,11 +18,12 @@ from PIL import Image
 
 from adapters.imaging import scale as image_scale
 from adapters.imaging.pixels import to_rgb, upright
+from domain.image_formats import IMAGE_FORMATS
 from domain.messages.envelope import Buffer
 from domain.values import Scale
 
 #: Pillow tries these and no others: each further format is further attack surface.
-_PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "PPM")
+_PILLOW_FORMATS = tuple(kind.pillow for kind in IMAGE_FORMATS if kind.pillow)
 # EXIF tags.
 _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 274, 282, 283, 296
 

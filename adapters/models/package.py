@@ -1,4 +1,4 @@
-"""Model packages: weights that never travel alone.
+"""Model packages: weights with their configuration and card.
 
 ``models/<name>/`` holds ``model.safetensors``, ``config.json`` and ``card.json``. Everything is checked before the
 first use: one :class:`BadModelPackage` names every fault at once, so that mending takes one round.

@@ -1,4 +1,4 @@
-"""From uint8 patches to what a network eats, and from its logits to a margin."""
+"""From uint8 patches to a network's input, and from its logits to a margin."""
 
 from __future__ import annotations
 

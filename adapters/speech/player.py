@@ -116,7 +116,7 @@ class SoundDevicePlayer:
             self._wait_for_hand_over()
             playing, stream = self._open(portaudio, sound, volume)
             self._playing = playing
-            thread = threading.Thread(target=self._see_to_end, args=(playing, stream, on_end), name="player")
+            thread = threading.Thread(target=self._wait_until_finished, args=(playing, stream, on_end), name="player")
             thread.daemon = True
             thread.start()
 
@@ -133,7 +133,7 @@ class SoundDevicePlayer:
         with self._lock:
             if self._busy or self._can_open(portaudio):
                 return True
-            self._look_again(portaudio)
+            self._refresh_devices(portaudio)
             return self._can_open(portaudio)
 
     def _wait_for_hand_over(self) -> None:
@@ -149,7 +149,7 @@ class SoundDevicePlayer:
             except (portaudio.PortAudioError, ValueError) as error:
                 if attempt == "new devices":
                     raise NoSoundDevice(f"{_NO_DEVICE} ({error})") from error
-                self._look_again(portaudio)
+                self._refresh_devices(portaudio)
         raise NoSoundDevice(_NO_DEVICE)
 
     def _start(self, portaudio: Any, sound: Pcm, volume: float) -> tuple[_Playing, Any]:
@@ -179,7 +179,7 @@ class SoundDevicePlayer:
         native, widest = int(device["default_samplerate"]), max(1, min(2, int(device["max_output_channels"])))
         return list(dict.fromkeys([(sound.rate_hz, 1), (native, 1), (native, widest)]))
 
-    def _see_to_end(self, playing: _Playing, stream: Any, on_end: Callable[[bool], None]) -> None:
+    def _wait_until_finished(self, playing: _Playing, stream: Any, on_end: Callable[[bool], None]) -> None:
         """Wait for the end, a stop or a stall; then close the stream and report once."""
         seen = -1
         while not playing.wake.wait(self._stalled_s):
@@ -210,7 +210,7 @@ class SoundDevicePlayer:
             return False
         return True
 
-    def _look_again(self, portaudio: Any) -> None:
+    def _refresh_devices(self, portaudio: Any) -> None:
         """PortAudio lists devices once, at its start; only a restart finds those that came later."""
         if self._busy:
             return

@@ -21,7 +21,7 @@ def unavailable_because() -> str | None:
 
 
 class ChildEngine:
-    """An engine whose library lives in a :class:`RendererChild`."""
+    """An engine whose library runs in a :class:`RendererChild`."""
 
     def __init__(self, name: str, child: RendererChild, *, timeout_s: float) -> None:
         """``timeout_s``: a rendering that takes longer (plus 20 ms a character) is hung."""

@@ -91,7 +91,7 @@ class QueryStatus(Message):
 
 
 class StatusReported(Message):
-    """Broker → client, and to everybody when something changed."""
+    """Broker → client, and to its session when something changed."""
 
     workers: tuple[WorkerStatus, ...]
     processes: tuple[ProcessStateChanged, ...]

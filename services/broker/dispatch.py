@@ -67,7 +67,7 @@ class Dispatcher:
     def take(self, request: Envelope, client: bytes) -> None:
         """Accept a new job. Raises HistovoxError when it is not taken up."""
         job = Job(request, waiters={(client, request.header.id): None})
-        if self.workers.misses(job.model):
+        if self.workers.lacks_model(job.model):
             raise UnknownModel(job.model or "", self.workers.model_names())
         ahead = self.queue.ahead_of(job.priority)
         if not self._journal.accept(request):
@@ -177,7 +177,7 @@ class Dispatcher:
 
     def _fail_jobs_without_model(self) -> None:
         for job in self.queue:
-            if self.workers.misses(job.model):
+            if self.workers.lacks_model(job.model):
                 self._fail(job, UnknownModel(job.model or "", self.workers.model_names()))
 
     def _lose(self, slot: WorkerSlot, reason: LossReason, message: str) -> None:

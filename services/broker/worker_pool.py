@@ -90,7 +90,7 @@ class WorkerPool:
         self.slots = {endpoint: WorkerSlot(endpoint) for endpoint in endpoints}
 
     @property
-    def someone_ready(self) -> bool:
+    def any_ready(self) -> bool:
         """Whether any worker takes jobs."""
         return any(slot.state == "ready" for slot in self.slots.values())
 
@@ -104,9 +104,9 @@ class WorkerPool:
         names = [model.name for slot in self.slots.values() if slot.worker for model in slot.worker.models]
         return tuple(dict.fromkeys(names))
 
-    def misses(self, model: str | None) -> bool:
+    def lacks_model(self, model: str | None) -> bool:
         """Whether ``model`` is certainly not served: a worker is ready, and none has it."""
-        return model is not None and self.someone_ready and model not in self.model_names()
+        return model is not None and self.any_ready and model not in self.model_names()
 
     def model_for(self, name: str | None) -> ModelIdentity | None:
         """The model that would answer to ``name``, if a ready worker has it."""

@@ -1,4 +1,4 @@
-"""The classifier's pipeline, told in order: decode ▸ tile ▸ batch ▸ infer ▸ answer.
+"""The classifier's pipeline, its stages in order: decode ▸ tile ▸ batch ▸ infer ▸ answer.
 
 Each stage is a function (``batch``: a class) with a typed input and output, and a typed queue stands between threads::
 
@@ -14,7 +14,7 @@ Each stage is a function (``batch``: a class) with a typed input and output, and
     answers      answer           Outcome                      the job's answer, or one more InferenceRequest
 
 Every job ends in exactly one answer, for what goes wrong in a stage is an Outcome like any other: an exception in
-*decode* or *tile* fails that image, one in *infer* the jobs of that batch, and one in *answer* that job.
+*decode* or *tile* fails that image, one in *infer* the jobs of that batch, one in *answer* its image or job.
 """
 
 from __future__ import annotations

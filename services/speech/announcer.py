@@ -74,7 +74,7 @@ class Announcer:
     # --- results ---
 
     def classified(self, news: ImagesClassified, request_id: str | None = None) -> None:
-        """One image is said at once; several, or a folder's, are counted. Answers from the journal are news as well.
+        """One image is said at once; several, or a folder's, are counted. Answers from the journal are announced too.
 
         ``request_id``: of the request that is answered; a window sees by it whether a sentence is about its images.
         """

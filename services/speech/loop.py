@@ -43,7 +43,7 @@ class Inbox:
 
 
 def listen(line: EventBus, inbox: Inbox, handle: Callable[[Envelope], None], stop: threading.Event) -> None:
-    """Bring what the bus says to the main loop, until ``stop``."""
+    """Forward messages of the bus to the main loop, until ``stop``."""
     while not stop.is_set():
         envelope = line.receive(TURN_S)
         if envelope is not None:
@@ -63,14 +63,14 @@ def run(
     listener = threading.Thread(target=listen, args=(line, inbox, handlers.handle, stop), name="bus", daemon=True)
     listener.start()
     while not stop.is_set():
-        inbox.run_next(_patience(clock, speaker.due, announcer.due))
+        inbox.run_next(_timeout(clock, speaker.due, announcer.due))
         speaker.tick()
         announcer.tick()
     speaker.stop()
     listener.join()
 
 
-def _patience(clock: Clock, *moments: float | None) -> float:
+def _timeout(clock: Clock, *moments: float | None) -> float:
     """Until the next moment, and at most a turn."""
     now = clock.monotonic()
     return min([TURN_S, *(moment - now for moment in moments if moment is not None)])

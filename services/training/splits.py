@@ -93,7 +93,7 @@ def split_of_folder(training: LabelledPatches, held_out: LabelledPatches, *, gro
         [
             "the folder's own split",
             *_about_slides(training.groups, held_out.groups, groups),
-            *_about_twins(training, held_out),
+            *_describe_duplicates(training, held_out),
         ]
     )
     return Split(PatchSubset(training, range(len(training))), PatchSubset(held_out, range(len(held_out))), protocol)
@@ -119,7 +119,7 @@ def _about_slides(training: tuple[str, ...] | None, held_out: tuple[str, ...] | 
     return [f"but some slides or patients are on both sides ({len(shared):,}: {listed}), so the figures are too good"]
 
 
-def _about_twins(training: LabelledPatches, held_out: LabelledPatches) -> list[str]:
+def _describe_duplicates(training: LabelledPatches, held_out: LabelledPatches) -> list[str]:
     """Patches with the same pixels in both sets."""
     if not (isinstance(training, FingerprintedPatches) and isinstance(held_out, FingerprintedPatches)):
         return []

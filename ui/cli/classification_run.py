@@ -77,7 +77,7 @@ class ClassificationRun:
                 cancelled_at = now
             if cancelled_at is not None and now - cancelled_at > CANCEL_S:
                 self._tell_all(self._jobs.abandon("cancelled", tr("Cancelled before it was classified.")))
-            elif cancelled_at is None and (outcome := self._hopeless(now)):
+            elif cancelled_at is None and (outcome := self._reason_to_give_up(now)):
                 self._tell_all(self._jobs.abandon(outcome.code, outcome.reason))
                 return outcome
         self._observer.moved(self._jobs, "")
@@ -131,7 +131,7 @@ class ClassificationRun:
             return tr("loading the classifier")
         return tr("waiting for the classifier at {endpoints}", endpoints=", ".join(workers))
 
-    def _hopeless(self, now: float) -> RunOutcome | None:
+    def _reason_to_give_up(self, now: float) -> RunOutcome | None:
         dead = [state for state in self._status.classifiers() if state.state is ProcessState.DEAD]
         if dead and not self._status.served:
             reason = tr_message(dead[0].reason or "") or tr("it stopped too often")

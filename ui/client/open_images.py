@@ -74,7 +74,7 @@ class OpenImages:
         except OSError as error:
             log.warning("what is open could not be kept in %s: %s", self._file, error)
 
-    def person_acted(self) -> None:
+    def mark_startup_successful(self) -> None:
         """The person opens something: whatever was given back has not ended the window."""
         self._tries = 0
 

@@ -1,4 +1,4 @@
-"""The window: lays the panels out, passes what a person does to the desk, and shows what the desk says."""
+"""The window: lays the panels out, forwards what a person does to the presenter, and shows its output."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ui.theme import SCALINGS, Ink, Size, ThemeName
 from ui.widgets.details import Details
 from ui.widgets.fonts import prepare_fonts
 from ui.widgets.icons import icon
-from ui.widgets.native import dress_file_dialog, suggested_scaling
+from ui.widgets.native import style_file_dialog, suggested_scaling
 from ui.widgets.paint import photo
 from ui.widgets.picture import PyramidPicture
 from ui.widgets.rule import Rule
@@ -50,7 +50,7 @@ SYSTEM_THEME_EVERY_MS = 5000
 
 
 class Window(ctk.CTk, TkinterDnD.DnDWrapper):
-    """Passive: implements ``MainView``. ``attach`` gives it its desk before anything is shown."""
+    """Passive: implements ``MainView``. ``attach`` sets its presenter before anything is shown."""
 
     def __init__(
         self,
@@ -346,7 +346,7 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
 
     def _ask_tk(self, request: DialogRequest) -> None:
         """Tk's own dialog; the window goes on living meanwhile."""
-        dress_file_dialog(self, self.scaling)
+        style_file_dialog(self, self.scaling)
         folder = request.folder or None
         chosen: Sequence[str]
         if request.kind == "files":

@@ -136,7 +136,7 @@ class MainPresenter:
     def open(self, paths: Iterable[Path]) -> None:
         """Files and folders that the person chose: in a dialog, by a drop, among the recent ones."""
         if self._open_images is not None:
-            self._open_images.person_acted()
+            self._open_images.mark_startup_successful()
         self._open(list(paths))
 
     def _open(self, chosen: Sequence[Path]) -> None:
@@ -353,7 +353,7 @@ class MainPresenter:
         mine = self.worklist.handle(envelope)
         body = envelope.body
         if isinstance(body, ImagesClassified | JobFailed | JobCancelled):
-            mine = self.worklist.orphan_ended(envelope.header.jobid) or mine
+            mine = self.worklist.handle_earlier_job(envelope.header.jobid) or mine
             self.history.soon()
         if mine:
             self.speech.note_own(envelope.header.correlationid)

@@ -1,4 +1,4 @@
-"""Who is there and how they fare: the broker, each classifier, each supervised process."""
+"""The state of what runs: the broker, each classifier, each supervised process."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ class Worklist:
                 self._put(WorklistEntry(key=f"job:{job.job_id}:{name}", name=name, path=None))
         self._dirty = True
 
-    def orphan_ended(self, job_id: str | None) -> bool:
+    def handle_earlier_job(self, job_id: str | None) -> bool:
         """An answer to a job from before: its result is in the history now. False when it is no such job."""
         names = self._orphans.pop(job_id or "", None)
         if names is None:

@@ -55,7 +55,7 @@ def _xft_dpi() -> float | None:
     return dpi or None
 
 
-def dress_file_dialog(root: tkinter.Tk, scale: float) -> None:
+def style_file_dialog(root: tkinter.Tk, scale: float) -> None:
     """To be called before a dialog opens; does nothing where the system has a dialog of its own."""
     if root.tk.call("tk", "windowingsystem") != "x11":
         return

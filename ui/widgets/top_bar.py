@@ -45,7 +45,7 @@ class Brand(Surface):
         self.icon("mark", side // 2 + self.px(1), middle, Ink.ON_ACCENT, 20)
         self.text(side + self.px(10), middle, "Histovox", Type.HEADING)
 
-    def name_it(self, named: bool) -> None:
+    def show_name(self, named: bool) -> None:
         """With the name, or the sign alone."""
         self.configure(width=132 if named else 28)
 
@@ -115,7 +115,7 @@ class TopBar(ctk.CTkFrame):
 
     def fit_into(self, width: float) -> None:
         """Leave out what does not fit into so many layout pixels."""
-        self.brand.name_it(width >= NAME_FROM)
+        self.brand.show_name(width >= NAME_FROM)
 
     def show_recent(self, paths: Sequence[str]) -> None:
         """What the menu offers."""

@@ -37,7 +37,7 @@ class LeNet5(nn.Module):
         return logits
 
 
-class DenselyRead(nn.Module):
+class ConvolutionalNetwork(nn.Module):
     """Convolutions read by two fully connected layers with dropout, as was usual from AlexNet to VGG.
 
     Maps are averaged to ``side``×``side`` cells, which is what a patch of 96 pixels gives without averaging.
@@ -73,7 +73,7 @@ def alexnet(num_classes: int) -> nn.Module:
     """Krizhevsky et al., 2012, in torchvision's layout; the first stride is 2, not 4, so that 48 pixels suffice."""
     features = models.alexnet().features
     features[0].stride = (2, 2)
-    return DenselyRead(features, 256, 4, num_classes)
+    return ConvolutionalNetwork(features, 256, 4, num_classes)
 
 
 def zfnet(num_classes: int) -> nn.Module:
@@ -99,9 +99,9 @@ def zfnet(num_classes: int) -> nn.Module:
         *layer(384, 256, 3),
         pool(),
     )
-    return DenselyRead(features, 256, 3, num_classes)
+    return ConvolutionalNetwork(features, 256, 3, num_classes)
 
 
 def vgg19(num_classes: int) -> nn.Module:
     """Simonyan and Zisserman, 2014, configuration E, with batch normalisation (torchvision's layers)."""
-    return DenselyRead(make_layers(cfgs["E"], batch_norm=True), 512, 3, num_classes)
+    return ConvolutionalNetwork(make_layers(cfgs["E"], batch_norm=True), 512, 3, num_classes)

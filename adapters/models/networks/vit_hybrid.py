@@ -1,4 +1,4 @@
-"""A hybrid Vision Transformer: early convolutions see, attention compares.
+"""A hybrid Vision Transformer: a convolutional stem, then attention.
 
 Dosovitskiy et al., *An Image is Worth 16x16 Words*, 2021, section 3.1 "Hybrid architecture"; that early convolutions
 make transformers trainable with little data: Xiao et al., *Early Convolutions Help Transformers See Better*, 2021.

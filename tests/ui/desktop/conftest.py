@@ -47,7 +47,7 @@ STATUS = StatusReported(
 
 
 class Stage:
-    """One window, its desk, and hands to use it with."""
+    """One window and its presenter, on a fake broker."""
 
     def __init__(self, folder: Path, **remembered: Any) -> None:
         self.holds_jobs = False
