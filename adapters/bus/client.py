@@ -5,6 +5,7 @@ The one place that notices a lost broker and its return, and that sends anything
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -199,4 +200,6 @@ class ZmqBrokerClient:
         if self._job_line.up and due:
             self._asked_at = now
             self._owed_since = now if self._owed_since is None else self._owed_since
-            self._status_request = self.send(QueryStatus())
+            # With a full table nothing is sent; what is open will be answered, or the silence noticed.
+            with contextlib.suppress(BrokerUnreachable):
+                self._status_request = self.send(QueryStatus())

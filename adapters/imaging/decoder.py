@@ -35,7 +35,7 @@ from domain.values import Note, Scale
 log = logging.getLogger(__name__)
 
 #: Raised whenever some file gives other pixels than before, or is refused where it was not.
-DECODER_VERSION: Final = 2
+DECODER_VERSION: Final = 3
 DEFAULT_MAX_PIXELS = 150_000_000
 #: Below this there is not even one nucleus to see.
 MIN_SIDE_PX = 16

@@ -24,6 +24,8 @@ from domain.values import Scale
 
 #: Pillow tries these and no others: each further format is further attack surface.
 _PILLOW_FORMATS = tuple(kind.pillow for kind in IMAGE_FORMATS if kind.pillow)
+#: Within a JPEG scan: anything but stuffed bytes and restart markers.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # EXIF tags.
 _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 274, 282, 283, 296
 
@@ -68,7 +70,7 @@ class PillowImage:
         return self._image.format == "WEBP" and bool(getattr(self._image, "is_animated", False))
 
     def pixels(self) -> NDArray[np.uint8]:
-        if self._image.format == "GIF" and not bytes(self._data[-64:]).rstrip(b"\0").endswith(b";"):
+        if self._image.format == "GIF" and not bytes(self._data[-64:]).rstrip(b"\0\r\n\t ").endswith(b";"):
             raise ValueError("no trailer")
         # First of all: Pillow's reading of PNG metadata would load, too, and swallow the error of a damaged file.
         self._image.load()
@@ -101,17 +103,24 @@ def _require_all_scans(data: bytes, components: list[int]) -> None:
 
     Raises ValueError, KeyError, IndexError where a component lacks a coefficient in full precision.
     """
-    at = 2
-    while data[at + 1] != 0xDA:  # previews in the segments before have scans of their own
-        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     lacking = {component: set(range(64)) for component in components}
-    for scan in re.finditer(b"\xff\xda", data[at:]):
-        start = at + scan.start() + 4
-        head = data[start : start + 12]
-        chosen, (first, last, precision) = head[1 : 1 + 2 * head[0] : 2], head[1 + 2 * head[0] :][:3]
-        if precision & 15 == 0:
-            for component in chosen:
-                lacking[component] -= set(range(first, last + 1))
+    at = 2
+    while (marker := data[at + 1]) != 0xD9:  # what follows the end (a film, a second picture) is not looked at
+        if marker == 0xFF:
+            at += 1
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xDA:
+            head = data[at + 4 : end]
+            first, last, precision = head[1 + 2 * head[0] :][:3]
+            if precision & 15 == 0:
+                for component in head[1 : 1 + 2 * head[0] : 2]:
+                    lacking[component] -= set(range(first, last + 1))
+            found = _MARKER.search(data, end)
+            if found is None:
+                raise ValueError("no end")
+            end = found.start()
+        at = end
     if any(lacking.values()):
         raise ValueError("scans are missing")
 

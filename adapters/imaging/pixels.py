@@ -46,9 +46,13 @@ def to_rgb(samples: NDArray[Any], *, alpha: bool = False, premultiplied: bool = 
     light = to_bytes(samples[..., :colours])
     rgb = np.repeat(light[..., :1], 3, axis=2) if colours < 3 else light[..., :3]
     if alpha:
-        opacity = to_bytes(samples[..., -1:]).astype(np.float32) / 255
-        shown = rgb if premultiplied else rgb * opacity
-        rgb = np.clip(np.rint(shown + 255 * (1 - opacity)), 0, 255).astype(np.uint8)
+        opacities, over = to_bytes(samples[..., -1:]), np.empty(rgb.shape, np.uint8)
+        for start in range(0, len(rgb), ROWS):  # in strips, as in to_bytes
+            rows = slice(start, start + ROWS)
+            opacity = opacities[rows].astype(np.float32) / 255
+            shown = rgb[rows] if premultiplied else rgb[rows] * opacity
+            over[rows] = np.clip(np.rint(shown + 255 * (1 - opacity)), 0, 255)
+        rgb = over
     return np.ascontiguousarray(rgb)
 
 

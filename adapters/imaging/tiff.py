@@ -12,10 +12,11 @@ import numpy as np
 import simplejpeg
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from adapters.imaging import scale as image_scale
 from adapters.imaging.pixels import cmyk_to_rgb, to_bytes, to_rgb, upright
-from domain.errors import NotAnImage
+from domain.errors import NotAnImage, TruncatedImage
 from domain.messages.envelope import Buffer
 from domain.values import Scale
 
@@ -25,6 +26,9 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 MOST_LEVELS: Final = 40
 #: Compression: none, and JPEG with its tables in the tag (TIFF 6.0's supplement, and Photoshop's name for it).
 _NONE, _JPEG = 1, (7, 33007)
+#: Compressions that leave the samples in the file's colour space; the others are decoded to RGB.
+_COLOUR_KEEPING: Final = (1, 5, 8, 32773, 32946, 34925, 50000)
+_FIELD_TYPES: Final = frozenset(int(kind) for kind in tifffile.TIFF.DATA_FORMATS)
 
 
 class TiffImage:
@@ -82,7 +86,13 @@ class TiffImage:
         """Raises ValueError where tags, strips or tiles are missing or cut off, which tifffile passes over."""
         page, layout = self._page, self._file.tiff
         (tags,) = struct.unpack_from(layout.tagnoformat, self._data, page.offset)
-        if len(page.tags) < tags:
+        # TIFF 6.0: "Readers should skip over fields containing an unexpected field type."
+        first = page.offset + layout.tagnosize + 2
+        types = [
+            struct.unpack_from(f"{layout.byteorder}H", self._data, first + index * layout.tagsize)[0]
+            for index in range(tags)
+        ]
+        if len(page.tags) < sum(kind in _FIELD_TYPES for kind in types):
             raise ValueError("a tag cannot be read")
         if not page.is_ndpi:  # whose offsets are of 64 bits
             end = page.offset + layout.tagnosize + layout.tagsize * tags
@@ -90,11 +100,16 @@ class TiffImage:
             if following >= len(self._data):
                 raise ValueError("the next page is missing")
         segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))[: math.prod(page.chunked)]
-        if len(segments) < math.prod(page.chunked) or not all(count for _, count in segments):
+        if len(segments) < math.prod(page.chunked):
             raise ValueError("a strip or tile is missing")
+        if empty := sum(not count for _, count in segments):
+            raise TruncatedImage(
+                f"{empty:,} of {len(segments):,} parts of this TIFF file hold no data; export it without gaps."
+            )
         if page.compression != _NONE and any(offset + count > len(self._data) for offset, count in segments):
             raise ValueError("a strip or tile ends beyond the file")
-        if page.compression in _JPEG and page.bitspersample == 8:
+        # NDPI's segments are parts of one JPEG, without headers of their own; their lengths were compared above.
+        if page.compression in _JPEG and page.bitspersample == 8 and page.jpegheader is None:
             tables = bytes(page.jpegtables or b"\xff\xd8\xff\xd9")[:-2]
             for offset, count in segments:
                 _require_whole_jpeg(tables + self._data[offset + 2 : offset + count])
@@ -111,6 +126,10 @@ class TiffImage:
             return _palette(samples, page)
         if meaning == 5 and channels >= 4:
             return cmyk_to_rgb(samples)
+        if meaning == 6 and page.compression in _COLOUR_KEEPING and channels == 3 and samples.dtype == np.uint8:
+            return np.array(Image.fromarray(np.ascontiguousarray(samples), "YCbCr").convert("RGB"))
+        if meaning > 6 or (meaning == 6 and page.compression in _COLOUR_KEEPING):
+            raise NotAnImage("This TIFF file holds its colours neither as RGB nor as grey; export it as RGB.")
         if np.issubdtype(samples.dtype, np.complexfloating):
             raise NotAnImage("This TIFF file holds complex numbers, not a picture.")
         extra = tuple(int(kind) for kind in page.extrasamples)

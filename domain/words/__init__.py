@@ -14,7 +14,7 @@ from __future__ import annotations
 import gettext
 import locale
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import get_args
@@ -100,7 +100,15 @@ def _translated_message(text: str, language: Language) -> str:
             values = {name: _translated_message(value, language) for name, value in found.groupdict().items()}
             return catalogue.pgettext(MESSAGE, template).format(**values)
     sentences = _SENTENCE_END.split(text)
-    return "".join(_translated_message(each, language) for each in sentences) if len(sentences) > 1 else text
+    return _joined(sentences, [_translated_message(each, language) for each in sentences]) if sentences[1:] else text
+
+
+def _joined(sentences: Sequence[str], translated: Sequence[str]) -> str:
+    """A space stays before what was not translated: it may be a file's name that looks like two sentences."""
+    text = translated[0]
+    for before, now in zip(sentences[1:], translated[1:], strict=True):
+        text += f" {now}" if now == before else now
+    return text
 
 
 @cache

@@ -79,6 +79,9 @@ class ActiveJob:
             return False
         try:
             self._jobs.send(self, body, buffers)
+        except Exception as error:
+            # The answer cannot be sent as it is; that it cannot is an answer too.
+            self._jobs.send(self, _failed(_known(error)))
         finally:
             self._jobs.remove(self)
         return True
@@ -86,8 +89,7 @@ class ActiveJob:
     def fail(self, error: Exception) -> None:
         """End without a result. Errors of ours may be tried elsewhere, a caller's would fail again."""
         known = _known(error)
-        body = JobFailed(code=known.code, message=known.message, fault=known.fault, retryable=known.fault == "ours")
-        if self.finish(body):
+        if self.finish(_failed(known)):
             # The code alone: a message may name what the worker's log must not.
             log.warning("job failed: %s", known.code if known is error else type(error).__name__)
 
@@ -167,6 +169,10 @@ class ExplanationJob(ActiveJob):
 def _item_failure(item: ImageItem, error: Exception) -> ItemFailure:
     known = _known(error)
     return ItemFailure(item_id=item.item_id, name=item.name, code=known.code, message=known.message, fault=known.fault)
+
+
+def _failed(error: HistovoxError) -> JobFailed:
+    return JobFailed(code=error.code, message=error.message, fault=error.fault, retryable=error.fault == "ours")
 
 
 def _known(error: Exception) -> HistovoxError:

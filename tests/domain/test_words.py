@@ -103,3 +103,9 @@ class TestMessages:
             translated = tr_message(said, into="zh")
             assert translated != said, template
             assert all(value in translated for value in values.values()), template
+
+
+@pytest.mark.parametrize("name", ["Case 12. Smith.tif", "Foo bar. Baz qux."])
+def test_a_files_name_that_looks_like_two_sentences_is_left_as_it_is(name: str) -> None:
+    assert tr_message(name, into="zh") == name
+    assert name in tr_message(f"{name} is no longer there; it may have been moved.", into="zh")

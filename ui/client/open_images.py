@@ -1,4 +1,4 @@
-"""What a window has open, on disk while it lives: a killed window comes back with it, a closed one forgets it."""
+"""What a window has open, on disk while it runs: restored after a kill, forgotten when the window is closed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_TRIES = 2
 
 class _Record(BaseModel):
     pid: int
-    process_started: float
+    started_after_boot_s: float
     paths: list[str]
     left_out: int = 0
     tries: int = 0
@@ -32,9 +32,14 @@ class _Record(BaseModel):
     def alive(self) -> bool:
         """Whether that window is still there; process ids are used again, so the start counts too."""
         try:
-            return bool(psutil.Process(self.pid).create_time() == self.process_started)
+            return abs(_started_after_boot_s(self.pid) - self.started_after_boot_s) < 1
         except psutil.Error:
             return False
+
+
+def _started_after_boot_s(pid: int) -> float:
+    """When a process started. Since boot, because a clock that is set moves the time of day, even of what has been."""
+    return float(psutil.Process(pid).create_time() - psutil.boot_time())
 
 
 @dataclass(frozen=True)
@@ -54,25 +59,26 @@ class OpenImages:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / FOLDER
         self._file = self._folder / f"{os.getpid()}.json"
+        self._partial = self._file.with_suffix(".partial")
         self._tries = 0
 
     def keep(self, paths: Sequence[str]) -> None:
         """These are open now. A disk that takes nothing costs the record, never the window."""
         record = _Record(
             pid=os.getpid(),
-            process_started=psutil.Process().create_time(),
+            started_after_boot_s=_started_after_boot_s(os.getpid()),
             paths=list(paths[:MOST_PATHS]),
             left_out=max(len(paths) - MOST_PATHS, 0),
             tries=self._tries,
         )
-        partial = self._file.with_suffix(".partial")
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            partial.touch(mode=0o600)
-            partial.write_text(record.model_dump_json(), "utf-8")
-            partial.replace(self._file)
+            self._partial.touch(mode=0o600)
+            self._partial.write_text(record.model_dump_json(), "utf-8")
+            self._partial.replace(self._file)
         except OSError as error:
             log.warning("what is open could not be kept in %s: %s", self._file, error)
+            self._partial.unlink(missing_ok=True)
 
     def mark_startup_successful(self) -> None:
         """The person opens something: whatever was given back has not ended the window."""
@@ -80,16 +86,21 @@ class OpenImages:
 
     def forget(self) -> None:
         """The window was closed."""
-        self._file.unlink(missing_ok=True)
+        for file in (self._file, self._partial):
+            file.unlink(missing_ok=True)
 
     def take_abandoned(self) -> AbandonedImages:
         """The images of windows that ended without being closed; this window answers for them from now on."""
+        for left_over in self._folder.glob("*.partial"):
+            if not left_over.stem.isdecimal() or not psutil.pid_exists(int(left_over.stem)):
+                left_over.unlink(missing_ok=True)
         records = []
         for file in sorted(self._folder.glob("*.json")):
             try:
                 record = _Record.model_validate_json(file.read_bytes())
             except (OSError, ValidationError) as error:
-                log.warning("%s is damaged and is left out: %s", file, error)
+                # Not the error itself: it quotes the file, whose paths may name patients.
+                log.warning("%s is damaged and is left out (%s)", file, type(error).__name__)
                 file.unlink(missing_ok=True)
                 continue
             if not record.alive:

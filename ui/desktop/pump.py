@@ -108,9 +108,11 @@ class Pump:
         self._stopped = True
 
     def _regularly(self) -> None:
-        self._woken()
-        if not self._stopped:
-            self._after(POLL_MS if self._watch is None else TICK_MS, self._regularly)
+        try:
+            self._woken()
+        finally:
+            if not self._stopped:
+                self._after(POLL_MS if self._watch is None else TICK_MS, self._regularly)
 
     def _continue(self) -> None:
         self._again = False

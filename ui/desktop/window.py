@@ -498,9 +498,12 @@ class Window(ctk.CTk, TkinterDnD.DnDWrapper):
         use(language)
         for panel in (self.top, self.sidebar, self.viewer, self._right, self.status):
             panel.destroy()
+        self._side_widths = (Size.SIDEBAR, Size.DETAILS)
         self._build()
+        self._share_width()
         self.top.show_theme(self._preferences.remembered.theme)
         self.top.show_scaling(self.scaling)
+        self.presenter.filter("", None)  # the search field is a new one, and empty
         self.presenter.show_all()
 
     def step_scaling(self, by: int) -> None:

@@ -108,6 +108,7 @@ class MainPresenter:
         self.tab: Tab = "open"
         self._selected: WorklistEntry | None = None
         self._follow: str | None = None
+        self._being_restored: tuple[str, ...] = ()
 
     # --- opening ----------------------------------------------------------------------------------------------------
 
@@ -129,9 +130,9 @@ class MainPresenter:
             self._view.notify(
                 "info", tr("The window had ended without being closed; its images are open again.") + more
             )
-            self._gather(abandoned.paths)
-            if self._open_images is not None:
-                self._open_images.keep([str(path) for path in abandoned.paths])
+            self._being_restored = tuple(map(str, abandoned.paths))
+            self._keep_open()
+            self._gather(abandoned.paths, self._restored)
 
     def open(self, paths: Iterable[Path]) -> None:
         """Files and folders that the person chose: in a dialog, by a drop, among the recent ones."""
@@ -148,12 +149,18 @@ class MainPresenter:
         self._view.show_recent(self.preferences.remembered.recent)
         self._gather(chosen)
 
-    def _gather(self, paths: Sequence[Path]) -> None:
-        self._background.run(f"gather-{time.monotonic_ns()}", lambda: gather(paths), self._gathered, self._not_gathered)
+    def _gather(self, paths: Sequence[Path], then: Callable[[GatheredImages], None] | None = None) -> None:
+        done = then or self._gathered
+        self._background.run(f"gather-{time.monotonic_ns()}", lambda: gather(paths), done, self._not_gathered)
+
+    def _restored(self, gathered: GatheredImages) -> None:
+        self._being_restored = ()
+        self._gathered(gathered)
 
     def _keep_open(self) -> None:
+        """Images that are still looked for on the disk belong to the record, too."""
         if self._open_images is not None:
-            self._open_images.keep(self.worklist.paths())
+            self._open_images.keep(list(dict.fromkeys([*self._being_restored, *self.worklist.paths()])))
 
     def _gathered(self, gathered: GatheredImages) -> None:
         keys = self.worklist.start(gathered, self.preferences.scale_for)

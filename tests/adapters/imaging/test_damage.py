@@ -125,6 +125,40 @@ def test_damaged_bytes_never_raise_anything_but_our_errors(name: str) -> None:
         assert found is None or (found.dtype == np.uint8 and found.ndim == 3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "tail"),
+    [
+        ("JPEG", {"progressive": True}, random.Random(6).randbytes(300_000)),
+        ("JPEG", {"progressive": True}, saved(RGB, "JPEG", quality=30)),
+        ("JPEG", {}, b"\xff\xda and more"),
+        ("GIF", {}, b"\r\n"),
+    ],
+)
+def test_what_follows_the_end_of_a_picture_changes_nothing(kind: str, options: dict[str, bool], tail: bytes) -> None:
+    data = saved(RGB, kind, **options)
+    whole = shown(data)
+    assert whole is not None
+    assert np.array_equal(shown(data + tail), whole)  # type: ignore[arg-type]
+
+
+def test_a_tag_of_an_unknown_kind_is_skipped_as_tiff_says() -> None:
+    data = bytearray(tiff(TISSUE, photometric="rgb", extratags=[(65000, 3, 1, 7, True)]))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as file:
+        tag = file.pages.first.tags[65000]
+        kind_at = tag.offset + 2
+    data[kind_at : kind_at + 2] = (129).to_bytes(2, "little")
+    assert np.array_equal(shown(bytes(data)), TISSUE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_colours_of_a_ycbcr_tiff_are_right_and_those_of_lab_are_refused(compression: str | None) -> None:
+    found = shown(saved(RGB.convert("YCbCr"), "TIFF", compression=compression))
+    assert found is not None
+    assert np.abs(found.astype(int) - TISSUE).mean() < 3
+    with pytest.raises(NotAnImage, match="neither as RGB nor as grey"):
+        reader.decode(saved(Image.merge("LAB", RGB.split()), "TIFF", compression=compression))
+
+
 @pytest.mark.parametrize("chunk", [b"IDAT", b"IEND"])
 def test_a_png_without_its_last_chunk_is_refused(chunk: bytes) -> None:
     data = saved(RGB, "PNG")

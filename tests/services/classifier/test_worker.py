@@ -404,6 +404,24 @@ def test_an_answer_that_cannot_be_sent_does_not_end_the_worker(
     assert result(worker.answers([a_picture()], job_id="next")[0])
 
 
+def test_an_answer_that_cannot_be_sent_as_it_is_becomes_a_failure(
+    worker: WorkerAtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = worker.line.send
+
+    def broken(peer: bytes, envelope: Envelope) -> None:
+        if isinstance(envelope.body, ImagesClassified):
+            raise ValueError("this cannot be encoded")
+        send(peer, envelope)
+
+    worker.start()
+    monkeypatch.setattr(worker.line, "send", broken)
+    worker.send_images([a_picture()], job_id="odd")
+    worker.line.wait_sent(JobFailed)
+    (failed,) = worker.line.sent_bodies(JobFailed)
+    assert "cannot be encoded" in failed.body.message
+
+
 def test_a_model_that_gives_no_number_is_a_failure_and_no_verdict(worker: WorkerAtWork) -> None:
     worker.model.score = lambda patches: np.full(len(patches), np.nan, np.float32)  # type: ignore[method-assign]
     (answer,) = worker.start().answers([a_picture()])

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.ui.presented import Rig, some_files
 from ui.client.open_images import FOLDER, MOST_PATHS, OpenImages
@@ -20,7 +21,7 @@ def abandoned_by_a_dead_window(data_dir: Path, paths: list[str], tries: int = 0)
     dead.wait()
     file = data_dir / FOLDER / f"{dead.pid}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"pid": dead.pid, "process_started": 1.0, "paths": paths, "tries": tries}))
+    file.write_text(json.dumps({"pid": dead.pid, "started_after_boot_s": 1.0, "paths": paths, "tries": tries}))
     return file
 
 
@@ -39,8 +40,34 @@ def test_a_window_that_lives_keeps_its_images_to_itself(tmp_path: Path) -> None:
 def test_another_process_with_a_dead_windows_id_is_not_taken_for_it(tmp_path: Path) -> None:
     OpenImages(tmp_path).keep(["/slides/a.png"])
     file = tmp_path / FOLDER / f"{os.getpid()}.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"process_started": psutil.boot_time() - 1}))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"started_after_boot_s": -1.0}))
     assert OpenImages(tmp_path).take_abandoned().paths == (Path("/slides/a.png"),)
+
+
+def test_a_window_that_lives_keeps_its_images_though_the_clock_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OpenImages(tmp_path).keep(["/slides/a.png"])
+    started, booted = psutil.Process().create_time(), psutil.boot_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _: started + 3600)
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted + 3600)
+    assert OpenImages(tmp_path).take_abandoned().paths == ()
+
+
+def test_no_path_stays_on_disk_when_a_window_is_killed_while_it_writes(tmp_path: Path) -> None:
+    half = abandoned_by_a_dead_window(tmp_path, []).with_suffix(".partial")
+    half.write_text('{"pid": 1, "paths": ["/slides/MEIER')
+    OpenImages(tmp_path).take_abandoned()
+    assert not list((tmp_path / FOLDER).iterdir())
+
+
+def test_a_damaged_record_is_left_out_and_its_paths_are_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = abandoned_by_a_dead_window(tmp_path, ["/slides/MEIER.png"])
+    record.write_text(record.read_text()[:-5])
+    assert OpenImages(tmp_path).take_abandoned().paths == ()
+    assert "is damaged" in caplog.text and "MEIER" not in caplog.text
 
 
 def test_a_closed_window_forgets_what_it_had_open(tmp_path: Path) -> None:

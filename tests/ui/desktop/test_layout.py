@@ -65,6 +65,15 @@ def test_the_top_bars_last_button_is_whole_at_200_per_cent_on_1320_pixels(narrow
     assert window.top.help.winfo_viewable() and window.top.help.winfo_x() > 0
 
 
+def test_another_language_leaves_the_image_its_room_in_a_narrow_window(narrow: Stage) -> None:
+    tools = narrow.window.viewer.tools
+    narrow.until(lambda: tools.winfo_width() > 500, what="the side panels to give way")
+    before = narrow.window.viewer.winfo_width()
+    narrow.window.set_language("zh")
+    narrow.until(lambda: narrow.window.viewer.winfo_width() == before, what="the side panels to give way again")
+    assert narrow.window.sidebar.winfo_width() < Size.SIDEBAR * 2
+
+
 def test_panels_have_their_full_width_where_there_is_room(stage: Stage) -> None:
     assert stage.window.sidebar.winfo_width() == Size.SIDEBAR
     assert stage.window._right.winfo_width() == Size.DETAILS

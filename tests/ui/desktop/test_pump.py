@@ -48,6 +48,21 @@ class Toolkit:
             call()
 
 
+def test_an_error_in_one_turn_does_not_end_the_turns() -> None:
+    toolkit, client, background = Toolkit(), FakeBrokerClient(), BackgroundThreads()
+
+    def fail(limit: int = 10) -> list[Envelope]:
+        raise RuntimeError("broken once")
+
+    client.drain = fail  # type: ignore[method-assign]
+    pump = Pump(after=toolkit.after, client=client, background=background, handle=print, tick=lambda: None)
+    pump.start()
+    (_, regularly), toolkit.timers = toolkit.timers[0], []
+    with pytest.raises(RuntimeError, match="broken once"):
+        regularly()
+    assert toolkit.timers
+
+
 @pytest.fixture
 def broker_end(ipc: Callable[[str], str]) -> Iterator[zmq.Socket[bytes]]:
     router = open_socket(zmq.ROUTER, linger_ms=0)
