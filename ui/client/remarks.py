@@ -25,11 +25,11 @@ class Remark:
 
 
 _LABELLED = {
-    "0": Remark(mark("labelled no tumour"), mark("Labelled: no tumour")),
-    "1": Remark(mark("labelled tumour"), mark("Labelled: tumour")),
+    "0": Remark(mark("Labelled: no tumour"), mark("Labelled: no tumour")),
+    "1": Remark(mark("Labelled: tumour"), mark("Labelled: tumour")),
 }
 _LARGER = Remark(
-    mark("not lymph node"),
+    mark("Not lymph node"),
     mark(
         "An example of a larger image. It is not lymph node, the only tissue that the model was trained on, so its "
         "verdict means nothing."

@@ -149,6 +149,6 @@ def _detail(entry: WorklistEntry, now: datetime) -> str:
         cancelled = entry.state is EntryState.CANCELLED
         return tr("Cancelled") if cancelled else tr("Could not be classified")
     assert entry.word is not None
-    remark = remark_on(entry.path)
-    beside = tr(remark.short) if remark else when(entry.answered_at, now)
-    return " · ".join(part for part in (verdict_word(entry.word), beside) if part)
+    if remark := remark_on(entry.path):
+        return tr(remark.short)  # both would not fit, and icon and colour show the verdict
+    return " · ".join(part for part in (verdict_word(entry.word), when(entry.answered_at, now)) if part)
