@@ -212,6 +212,23 @@ class SpeechEngine(Protocol):
         ...
 
 
+class SpeechEngines(Protocol):
+    """The engines by name."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All, working here or not."""
+        ...
+
+    def build(self, name: str) -> SpeechEngine:
+        """A new engine. Raises UnknownEngine."""
+        ...
+
+    def unavailable_because(self, name: str) -> str | None:
+        """Why it cannot work here; None when it can."""
+        ...
+
+
 class AudioPlayer(Protocol):
     """Plays one sound at a time."""
 

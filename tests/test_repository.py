@@ -131,6 +131,27 @@ def test_every_test_asserts_something() -> None:
     assert not found
 
 
+def test_wiring_constructs_and_decides_nothing_that_a_loop_or_an_error_could() -> None:
+    work = (ast.For, ast.While, ast.Try, ast.Raise)
+    found = [
+        f"{path}:{node.lineno}"
+        for path, tree in source("services", "ui")
+        if path.stem == "wiring"
+        for node in ast.walk(tree)
+        if isinstance(node, work)
+    ]
+    assert not found
+
+
+def test_no_two_classes_share_a_name() -> None:
+    places: dict[str, list[str]] = {}
+    for path, tree in source(*PACKAGES, "benchmarks"):
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path))
+    assert not {name: paths for name, paths in places.items() if len(paths) > 1}
+
+
 def test_nothing_runs_text_as_code_or_a_shell() -> None:
     found = [
         f"{path}:{call.lineno}: {name}"

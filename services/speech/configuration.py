@@ -16,6 +16,7 @@ from domain.messages.base import Message
 from domain.messages.speech import ConfigureSpeech, Language, SetAnnouncements, SpeechConfigured, SpeechFailed, Voice
 from domain.ports import AudioPlayer
 from domain.values import Value
+from services.runtime.settings import Settings
 from services.speech.background_executor import BackgroundExecutor
 from services.speech.engine_pool import EnginePool
 
@@ -82,6 +83,22 @@ class SettingsFile:
             write_atomically(self._path, settings.model_dump_json(indent=2))
         except OSError as error:
             log.warning("the voice's settings could not be stored: %s", error)
+
+
+def starting_settings(
+    settings: Settings, file: SettingsFile, known: tuple[str, ...], engine: str | None
+) -> SpeechSettings:
+    """What was stored, over what is set up; ``engine`` (the command line's word) wins. Raises UnknownEngine."""
+    for name in filter(None, (engine, settings.speech_engine)):
+        if name not in known:
+            raise UnknownEngine(name, known)
+    stored = file.load(settings.speech_engine, settings.language)
+    if stored.engine not in known:
+        log.warning("the stored speech engine %r is unknown; %s speaks", stored.engine, settings.speech_engine)
+        stored = stored.model_copy(update={"engine": settings.speech_engine, "voice": None})
+    if engine and engine != stored.engine:
+        stored = stored.model_copy(update={"engine": engine, "voice": None})
+    return stored
 
 
 @dataclass

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Protocol
 
 from domain.errors import EngineUnavailable, HistovoxError
 from domain.messages.speech import Language, Voice
-from domain.ports import Pcm, SpeechEngine
+from domain.ports import Pcm, SpeechEngine, SpeechEngines
 
 log = logging.getLogger(__name__)
 
 SILENT = "none"
 _WARM_UP = {"en": "Ready.", "zh": "好。"}
-
-
-class Engines(Protocol):
-    """The engines by name."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All, working here or not."""
-        ...
-
-    def build(self, name: str) -> SpeechEngine:
-        """A new engine. Raises UnknownEngine."""
-        ...
-
-    def unavailable_because(self, name: str) -> str | None:
-        """Why it cannot work here; None when it can."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +37,7 @@ class Rendering:
 class EnginePool:
     """Built lazily, kept until closed. Used from one thread, except ``close`` and what is only asked."""
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: SpeechEngines) -> None:
         self._engines = engines
         self._built: dict[str, SpeechEngine] = {}
         self._broken: dict[str, str] = {}
@@ -67,7 +49,7 @@ class EnginePool:
         return self._engines.names
 
     def unavailable(self) -> tuple[tuple[str, str], ...]:
-        """Engines that do not work here, and why."""
+        """SpeechEngines that do not work here, and why."""
         reasons = [(name, self._engines.unavailable_because(name) or self._broken.get(name)) for name in self.names]
         return tuple((name, reason) for name, reason in reasons if reason)
 

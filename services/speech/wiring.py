@@ -11,12 +11,11 @@ from adapters.file_lock import FileLock
 from adapters.speech.engines import EngineRegistry
 from adapters.speech.player import SoundDevicePlayer
 from adapters.system_clock import SystemClock
-from domain.errors import UnknownEngine
 from services.runtime.lifecycle import Lifecycle
 from services.runtime.settings import Settings
 from services.speech.announcer import Announcer
 from services.speech.background_executor import BackgroundThread
-from services.speech.configuration import Configurator, CurrentSettings, SettingsFile, SpeechSettings
+from services.speech.configuration import Configurator, CurrentSettings, SettingsFile, starting_settings
 from services.speech.engine_pool import EnginePool
 from services.speech.handlers import SpeechHandlers
 from services.speech.loop import Inbox, run
@@ -25,22 +24,6 @@ from services.speech.speaker import Speaker
 log = logging.getLogger(__name__)
 
 _SECOND = "Another speech worker speaks for this session already, and two would talk at once; stop it first."
-
-
-def starting_settings(
-    settings: Settings, file: SettingsFile, known: tuple[str, ...], engine: str | None
-) -> SpeechSettings:
-    """What was stored, over what is set up; ``engine`` (the command line's word) wins. Raises UnknownEngine."""
-    for name in filter(None, (engine, settings.speech_engine)):
-        if name not in known:
-            raise UnknownEngine(name, known)
-    stored = file.load(settings.speech_engine, settings.language)
-    if stored.engine not in known:
-        log.warning("the stored speech engine %r is unknown; %s speaks", stored.engine, settings.speech_engine)
-        stored = stored.model_copy(update={"engine": settings.speech_engine, "voice": None})
-    if engine and engine != stored.engine:
-        stored = stored.model_copy(update={"engine": engine, "voice": None})
-    return stored
 
 
 def serve(settings: Settings, engine: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -9,12 +10,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from domain.errors import HistovoxError
+from domain.ports import SpeechEngines
 from domain.words import current, tr, tr_message, trn
 from services.runtime.settings import Settings
 from ui.cli import wiring
@@ -235,7 +237,7 @@ def sound(probe: RunProbe) -> Check:
 
 def voices(settings: Settings) -> Iterable[Check]:
     """Each engine. Only the chosen one has to work."""
-    for name, fault, count in wiring.engine_faults(settings):
+    for name, fault, count in _engine_faults(wiring.speech_engines(settings)):
         if name == "none":
             continue
         chosen = name == settings.speech_engine
@@ -385,3 +387,16 @@ def broker(settings: Settings, reachable: Callable[[str], bool]) -> Check:
     if reachable(settings.jobs_endpoint):
         return Check(tr("Running now"), "ok", tr("yes, at {jobs_endpoint}", jobs_endpoint=settings.jobs_endpoint))
     return Check(tr("Running now"), "ok", tr("no; {jobs_endpoint} is free", jobs_endpoint=settings.jobs_endpoint))
+
+
+def _engine_faults(engines: SpeechEngines) -> Iterator[tuple[str, str | None, int]]:
+    """Each engine's name, why it does not work here (None: it does), and how many voices it has."""
+    for name in engines.names:
+        fault, voices = engines.unavailable_because(name), 0
+        if fault is None:
+            try:
+                with contextlib.closing(engines.build(name)) as engine:
+                    voices = len(engine.voices())
+            except HistovoxError as error:
+                fault = error.message
+        yield name, fault, voices

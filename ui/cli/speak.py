@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import sys
+import wave
 from collections.abc import Iterator
 
 from domain.errors import CallerError, FileUnreadable, OurError
 from domain.messages.speech import ConfigureSpeech, Language, QuerySpeech
-from domain.ports import BrokerClient
+from domain.ports import BrokerClient, Pcm
 from domain.words import tr
 from services.runtime import exit_codes
 from services.runtime.settings import Settings, load_settings
@@ -19,6 +21,8 @@ from ui.cli.running_broker import SupervisorProcess, connect_or_start, listens
 from ui.cli.speaking import await_settings, in_words, say_aloud
 
 LONGEST_TEXT = 2000
+#: What the speech worker uses until a person says otherwise.
+RATE_WPM = 170
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,9 +73,11 @@ def _engine(client: BrokerClient, wanted: str | None) -> Iterator[None]:
 
 
 def _to_file(arguments: argparse.Namespace, settings: Settings, text: str, language: Language) -> int:
-    sound = wiring.render(settings, arguments.engine or settings.speech_engine, text, language)
+    name = arguments.engine or settings.speech_engine
+    with contextlib.closing(wiring.speech_engines(settings).build(name)) as engine:
+        sound = engine.render(text, voice=None, rate_wpm=RATE_WPM, language=language)
     try:
-        arguments.wav.write_bytes(wiring.wav_bytes(sound))
+        arguments.wav.write_bytes(_wav(sound))
     except OSError as error:
         raise FileUnreadable(f"{arguments.wav} cannot be written ({error.strerror}); choose another place.") from None
     if arguments.json:
@@ -81,3 +87,14 @@ def _to_file(arguments: argparse.Namespace, settings: Settings, text: str, langu
             tr("{seconds:.1f} s of speech written to {wav}", seconds=sound.seconds, wav=arguments.wav), file=sys.stderr
         )
     return exit_codes.OK
+
+
+def _wav(sound: Pcm) -> bytes:
+    """A WAV file."""
+    written = io.BytesIO()
+    with wave.open(written, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sound.rate_hz)
+        file.writeframes(sound.samples)
+    return written.getvalue()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from adapters.system_resources import Memory, Processors, memory, processors
 from domain.datasets import DatasetReader
-from domain.messages.speech import Language
-from domain.ports import BrokerClient, Pcm
+from domain.ports import BrokerClient, SpeechEngines
 from services.models.catalogue import ModelCatalogue
 from services.models.ports import PackageNetworks
 from services.runtime.settings import Settings
@@ -20,17 +17,12 @@ __all__ = [
     "broker_client",
     "dataset_reader",
     "draw_region",
-    "engine_faults",
     "memory",
     "model_catalogue",
     "package_networks",
     "processors",
-    "render",
-    "wav_bytes",
+    "speech_engines",
 ]
-
-#: What the speech worker uses until a person says otherwise.
-RATE_WPM = 170
 
 
 def broker_client(settings: Settings, session: str | None = None) -> BrokerClient:
@@ -73,40 +65,8 @@ def draw_region(path: Path) -> None:
     write_slide_region(path)
 
 
-def render(settings: Settings, engine: str, text: str, language: Language) -> Pcm:
-    """Speak into memory. Raises UnknownEngine, EngineUnavailable."""
+def speech_engines(settings: Settings) -> SpeechEngines:
+    """The speech engines by name; nothing is started before it is used."""
     from adapters.speech.engines import EngineRegistry
 
-    with contextlib.closing(EngineRegistry((settings.data_dir / "voices",)).build(engine)) as chosen:
-        return chosen.render(text, voice=None, rate_wpm=RATE_WPM, language=language)
-
-
-def wav_bytes(sound: Pcm) -> bytes:
-    """A WAV file."""
-    import io
-    import wave
-
-    memory = io.BytesIO()
-    with wave.open(memory, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sound.rate_hz)
-        file.writeframes(sound.samples)
-    return memory.getvalue()
-
-
-def engine_faults(settings: Settings) -> Iterator[tuple[str, str | None, int]]:
-    """Each engine's name, why it does not work here (None: it does), and how many voices it has."""
-    from adapters.speech.engines import EngineRegistry
-    from domain.errors import HistovoxError
-
-    registry = EngineRegistry((settings.data_dir / "voices",))
-    for name in registry.names:
-        fault, voices = registry.unavailable_because(name), 0
-        if fault is None:
-            try:
-                with contextlib.closing(registry.build(name)) as engine:
-                    voices = len(engine.voices())
-            except HistovoxError as error:
-                fault = error.message
-        yield name, fault, voices
+    return EngineRegistry((settings.data_dir / "voices",))

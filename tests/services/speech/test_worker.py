@@ -28,12 +28,11 @@ from domain.messages.speech import (
 from services.runtime.settings import Settings
 from services.speech.announcer import Announcer
 from services.speech.background_executor import BackgroundThread
-from services.speech.configuration import Configurator, CurrentSettings, SettingsFile, SpeechSettings
+from services.speech.configuration import Configurator, CurrentSettings, SettingsFile, SpeechSettings, starting_settings
 from services.speech.engine_pool import EnginePool
 from services.speech.handlers import SpeechHandlers
 from services.speech.loop import Inbox, run
 from services.speech.speaker import Speaker
-from services.speech.wiring import starting_settings
 from tests.builders import a_result
 from tests.conftest import Folders
 from tests.fakes.bus import FakeEventBus

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from services.runtime.settings import load_settings
+from tests.fakes.speech import FakeEngine, FakeEngines
 from ui.cli import checks, doctor, wiring
 from ui.cli.checks import Check, Probe
 from ui.cli.running_broker import listens
@@ -69,11 +70,12 @@ def test_a_probe_survives_code_that_dies() -> None:
 
 
 def test_only_the_chosen_voice_has_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    faults = [("pyttsx3", "it is not installed (pip install pyttsx3)", 0), ("espeak-ng", None, 3), ("none", None, 0)]
-    monkeypatch.setattr(checks.wiring, "engine_faults", lambda settings: iter(faults))
+    missing = {"pyttsx3": "it is not installed (pip install pyttsx3)"}
+    engines = FakeEngines(FakeEngine("pyttsx3"), FakeEngine("espeak-ng"), unavailable=missing)
+    monkeypatch.setattr(checks.wiring, "speech_engines", lambda settings: engines)
     chosen, other = checks.voices(load_settings())
     assert (chosen.state, chosen.mend) == ("fail", "pip install pyttsx3")
-    assert (other.state, other.detail) == ("ok", "3 voices")
+    assert (other.state, other.detail) == ("ok", "2 voices")
 
 
 def test_no_models_is_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
