@@ -6,6 +6,7 @@ Debian package is needed; on Windows the system's own voices (SAPI 5).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import sys
 import tempfile
@@ -15,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.speech.sound import pcm_from_wav
+from domain.errors import EngineUnavailable
+
+#: On a busy machine a file may come without sound: pyttsx3 empties espeak's queue whenever a loop of its own ends.
+ATTEMPTS = 3
 
 
 def build(arguments: Sequence[str]) -> Pyttsx3Backend:
@@ -78,6 +83,12 @@ class Pyttsx3Backend:
         Waits for ``finished-utterance``, for the file may not be there sooner. A library that never comes so far is
         ended with this process by its parent.
         """
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(EngineUnavailable, FileNotFoundError):
+                return self._render_once(text, voice, rate_wpm)
+        return self._render_once(text, voice, rate_wpm)
+
+    def _render_once(self, text: str, voice: str, rate_wpm: int) -> tuple[bytes, int]:
         self._wav.unlink(missing_ok=True)
         self._fault = None
         self._engine.setProperty("voice", voice)

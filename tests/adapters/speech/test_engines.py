@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from adapters.speech import pyttsx3_backend
 from adapters.speech.child import RendererChild
 from adapters.speech.engines import EngineRegistry
 from adapters.speech.espeak_engine import EspeakEngine
@@ -105,6 +107,50 @@ class TestEveryEngineWithAVoice:
         engine.render("Ready.", voice=None, rate_wpm=180, language="en")
         engine.close()
         assert engine.render("Ready.", voice=None, rate_wpm=180, language="en").seconds > 0
+
+
+class LibraryThatDropsSentences:
+    """pyttsx3 as its driver behaves on a busy machine: some files come without sound."""
+
+    def __init__(self, *lengths: int) -> None:
+        self.lengths = list(lengths)
+        self.finished: Callable[..., None] = print
+
+    def connect(self, topic: str, call: Callable[..., None]) -> None:
+        if topic == "finished-utterance":
+            self.finished = call
+
+    def setProperty(self, name: str, value: object) -> None: ...
+
+    def save_to_file(self, text: str, path: str) -> None:
+        with wave.open(path, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(22050)
+            file.writeframes(bytes(2 * self.lengths.pop(0)))
+
+    def runAndWait(self) -> None:
+        self.finished(None, True)
+
+
+@pytest.mark.parametrize("lengths", [(100,), (0, 100), (0, 0, 100)])
+def test_a_sentence_that_the_library_dropped_is_rendered_again(
+    monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, ...]
+) -> None:
+    library = LibraryThatDropsSentences(*lengths)
+    monkeypatch.setattr("pyttsx3.init", lambda driver: library)
+    monkeypatch.setattr(pyttsx3_backend, "_load_bundled_library", lambda: None)
+    monkeypatch.setattr(pyttsx3_backend, "_espeak_settled", lambda: lambda: None)
+    samples, rate_hz = pyttsx3_backend.Pyttsx3Backend().render(SENTENCE, "gmw/en", 180)
+    assert (len(samples), rate_hz, library.lengths) == (200, 22050, [])
+
+
+def test_a_library_that_goes_on_dropping_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyttsx3.init", lambda driver: LibraryThatDropsSentences(0, 0, 0))
+    monkeypatch.setattr(pyttsx3_backend, "_load_bundled_library", lambda: None)
+    monkeypatch.setattr(pyttsx3_backend, "_espeak_settled", lambda: lambda: None)
+    with pytest.raises(EngineUnavailable, match="without sound"):
+        pyttsx3_backend.Pyttsx3Backend().render(SENTENCE, "gmw/en", 180)
 
 
 def test_the_silent_engine_offers_no_voice_and_renders_nothing() -> None:
