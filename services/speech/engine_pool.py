@@ -49,7 +49,7 @@ class EnginePool:
         return self._engines.names
 
     def unavailable(self) -> tuple[tuple[str, str], ...]:
-        """SpeechEngines that do not work here, and why."""
+        """Engines that do not work here, and why."""
         reasons = [(name, self._engines.unavailable_because(name) or self._broken.get(name)) for name in self.names]
         return tuple((name, reason) for name, reason in reasons if reason)
 

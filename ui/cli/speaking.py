@@ -13,6 +13,7 @@ from domain.messages.envelope import Envelope
 from domain.messages.speech import (
     CommandRelayed,
     Language,
+    QuerySpeech,
     Speak,
     SpeechConfigured,
     SpeechFailed,
@@ -130,6 +131,9 @@ def say_aloud(
     if utterance.outcome is None and stopped():
         client.send(StopSpeaking())
         return Spoken("stopped", tr("It was stopped."), utterance.engine)
+    # A worker that was ready before this client listened has told its settings already.
+    if not utterance.engine and (settings := await_settings(client, QuerySpeech(), worker_s=0)):
+        utterance.engine, utterance.has_device = settings.engine, settings.has_sound_device
     return utterance.result()
 
 

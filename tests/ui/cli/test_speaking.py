@@ -6,6 +6,7 @@ from domain.messages.envelope import Envelope
 from domain.messages.jobs import RequestRejected
 from domain.messages.speech import (
     CommandRelayed,
+    QuerySpeech,
     Speak,
     SpeechConfigured,
     SpeechFailed,
@@ -26,17 +27,20 @@ def configured(*, device: bool = True) -> SpeechConfigured:
 
 
 class Worker:
-    """A broker with a speech worker behind it; ``refusals`` first requests find it absent."""
+    """A broker with a speech worker behind it; ``refusals`` first requests find it absent. ``tells`` its settings."""
 
-    def __init__(self, outcome: str = "spoken", *, device: bool = True, refusals: int = 0) -> None:
+    def __init__(self, outcome: str = "spoken", *, device: bool = True, refusals: int = 0, tells: bool = True) -> None:
         self.client = FakeBrokerClient()
         self.client.on_send = self._on_send
         self.outcome = outcome
         self.device = device
         self.refusals = refusals
+        self.tells = tells
         self.trouble: SpeechFailed | None = None
 
     def _on_send(self, request: Envelope) -> None:
+        if isinstance(request.body, QuerySpeech):
+            self.client.answer(request, configured(device=self.device))
         if not isinstance(request.body, Speak):
             return
         if self.refusals:
@@ -45,7 +49,8 @@ class Worker:
             self.client.answer(request, absent)
             return
         self.client.answer(request, CommandRelayed())
-        self.client.event(configured(device=self.device))
+        if self.tells:
+            self.client.event(configured(device=self.device))
         self.client.event(UtteranceStarted(utterance_id="other", text="other", audible=True))
         self.client.answer(request, UtteranceStarted(utterance_id="u", text=request.body.text, audible=self.device))
         self.client.event(UtteranceFinished(utterance_id="other", outcome="stopped"))
@@ -58,6 +63,15 @@ def test_a_sentence_that_was_heard_is_said_to_be() -> None:
     spoken = say_aloud(Worker().client, "hello", language="en")
     assert spoken == Spoken("spoken", engine="pyttsx3")
     assert in_words(spoken) == "Spoken by pyttsx3."
+
+
+@pytest.mark.parametrize(
+    ("outcome", "device", "words"), [("spoken", True, "by pyttsx3"), ("silent", False, "no sound")]
+)
+def test_a_worker_that_told_its_settings_before_anybody_listened_is_asked(
+    outcome: str, device: bool, words: str
+) -> None:
+    assert words in in_words(say_aloud(Worker(outcome, device=device, tells=False).client, "hello", language="en"))
 
 
 def test_without_a_sound_device_it_says_so_plainly() -> None:
