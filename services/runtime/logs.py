@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import time
 from pathlib import Path
+
+#: What the formatter below puts in front of a message.
+_PREFIX = re.compile(r"^\S+Z \w+ \w+\[\d+\] ")
 
 
 class OneLine(logging.Formatter):
@@ -26,6 +30,18 @@ class OneLine(logging.Formatter):
 def tail(path: Path, characters: int = 2000) -> str:
     """The end of a log."""
     return path.read_text("utf-8", "replace")[-characters:]
+
+
+def last_error(log: str) -> str | None:
+    """The last error in a log, else its last line, without time and process; None for an empty log."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if " ERROR " in line or " CRITICAL " in line] or lines
+    if not errors:
+        return None
+    for level in (" ERROR ", " CRITICAL "):
+        if level in errors[-1]:
+            return errors[-1].split(level, 1)[1].partition("] ")[2] or errors[-1]
+    return _PREFIX.sub("", errors[-1])
 
 
 def configure(process: str, *, level: str | int | None = None) -> None:

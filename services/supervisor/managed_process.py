@@ -12,6 +12,7 @@ from domain.messages.workers import ProcessState, ProcessStateChanged
 from domain.ports import Clock
 from domain.words import mark_message
 from services.runtime import exit_codes
+from services.runtime.logs import last_error
 from services.supervisor.child import Child
 from services.supervisor.spec import ProcessSpec
 
@@ -119,7 +120,7 @@ class ManagedProcess:
         words = self.child.stderr_tail()
         self._drop_child()
         if code == exit_codes.CONFIGURATION:
-            self._give_up(_last_error(words) or mark_message("It cannot work as it is set up."), code)
+            self._give_up(last_error(words) or mark_message("It cannot work as it is set up."), code)
         elif self.spec.ends_all and code == exit_codes.OK:
             self.exit_code = code
             self._set_state(ProcessState.STOPPED)
@@ -131,7 +132,7 @@ class ManagedProcess:
         while self._recent and now - self._recent[0] > WINDOW_S:
             self._recent.popleft()
         if len(self._recent) >= MAX_RESTARTS:
-            complaint = _last_error(words)
+            complaint = last_error(words)
             count = mark_message(
                 f"it ended {MAX_RESTARTS + 1} times within {WINDOW_S:.0f} s, the last time because {reason}"
             )
@@ -167,15 +168,3 @@ def _how_it_ended(code: int) -> str:
     except ValueError:
         name = str(-code)
     return mark_message(f"it was ended by signal {name}")
-
-
-def _last_error(words: str) -> str | None:
-    """The last error line, without time and process."""
-    lines = [line for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if " ERROR " in line or " CRITICAL " in line] or lines
-    if not telling:
-        return None
-    for level in (" ERROR ", " CRITICAL "):
-        if level in telling[-1]:
-            return telling[-1].split(level, 1)[1].partition("] ")[2] or telling[-1]
-    return telling[-1]

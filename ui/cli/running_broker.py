@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from domain.ports import BrokerClient
 from domain.words import tr, tr_message
 from services.runtime import exit_codes
 from services.runtime.lifecycle import LIFELINE_FD
+from services.runtime.logs import last_error
 from services.runtime.settings import Settings
 
 #: A running broker answers far sooner.
@@ -35,7 +35,6 @@ STOP_S = 12.0
 OTHERS_S = 2.0
 REVIVALS = 3
 #: Time, level and process, see services/runtime/logs.py.
-LOG_PREFIX = re.compile(r"^\S+Z \w+ \w+\[\d+\] ")
 LOG_NAME = "cli-services.log"
 
 Connect = Callable[[], BrokerClient]
@@ -88,9 +87,8 @@ class SupervisorProcess:
 
     def last_words(self) -> str:
         """The last line of its log that speaks of trouble."""
-        lines = self.log_path.read_text("utf-8", "replace").splitlines()
-        telling = [line for line in lines if " ERROR " in line or " CRITICAL " in line] or lines
-        return tr_message(LOG_PREFIX.sub("", telling[-1])) if telling else tr("It left no word.")
+        error = last_error(self.log_path.read_text("utf-8", "replace"))
+        return tr_message(error) if error else tr("It left no word.")
 
     def stop(self) -> None:
         """Ask it to stop everything in order; kill it if it does not."""

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ValidationError
 
+from domain.files import replacing
+
 log = logging.getLogger(__name__)
 
 FOLDER = "open-windows"
@@ -59,7 +61,6 @@ class OpenImages:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / FOLDER
         self._file = self._folder / f"{os.getpid()}.json"
-        self._partial = self._file.with_suffix(".partial")
         self._tries = 0
 
     def keep(self, paths: Sequence[str]) -> None:
@@ -73,12 +74,11 @@ class OpenImages:
         )
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._partial.touch(mode=0o600)
-            self._partial.write_text(record.model_dump_json(), "utf-8")
-            self._partial.replace(self._file)
+            with replacing(self._file) as partial:
+                partial.touch(mode=0o600)
+                partial.write_text(record.model_dump_json(), "utf-8")
         except OSError as error:
             log.warning("what is open could not be kept in %s: %s", self._file, error)
-            self._partial.unlink(missing_ok=True)
 
     def mark_startup_successful(self) -> None:
         """The person opens something: whatever was given back has not ended the window."""
@@ -86,13 +86,13 @@ class OpenImages:
 
     def forget(self) -> None:
         """The window was closed."""
-        for file in (self._file, self._partial):
-            file.unlink(missing_ok=True)
+        self._file.unlink(missing_ok=True)
 
     def take_abandoned(self) -> AbandonedImages:
         """The images of windows that ended without being closed; this window answers for them from now on."""
-        for left_over in self._folder.glob("*.partial"):
-            if not left_over.stem.isdecimal() or not psutil.pid_exists(int(left_over.stem)):
+        for left_over in self._folder.glob(".*.partial"):  # of a window that was killed while it wrote
+            pid = left_over.name.split(".")[1]
+            if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
                 left_over.unlink(missing_ok=True)
         records = []
         for file in sorted(self._folder.glob("*.json")):

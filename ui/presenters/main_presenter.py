@@ -107,7 +107,6 @@ class MainPresenter:
         self.workers = WorkersPresenter(client, view, on_connection=self._connected)
         self.tab: Tab = "open"
         self._selected: WorklistEntry | None = None
-        self._follow: str | None = None
         self._being_restored: tuple[str, ...] = ()
 
     # --- opening ----------------------------------------------------------------------------------------------------
@@ -167,7 +166,6 @@ class MainPresenter:
         self._keep_open()
         self._show_tab("open")
         if keys:
-            self._follow = keys[0]
             self.select(keys[0])
         if gathered.failures:
             first = gathered.failures[0]
@@ -227,8 +225,6 @@ class MainPresenter:
         else:
             self._selected = self.history.find(key or "")
             self.history.select(key)
-        if key != self._follow:
-            self._follow = None
         self._show_selected()
 
     def step(self, by: int) -> None:
@@ -305,7 +301,6 @@ class MainPresenter:
         self._show_tab("open")
         key = self.worklist.again(entry, self.preferences.scale_for, fresh=fresh)
         if key is not None:
-            self._follow = key
             self.select(key)
 
     # --- messages ---------------------------------------------------------------------------------------------------

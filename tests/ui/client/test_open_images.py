@@ -55,7 +55,8 @@ def test_a_window_that_lives_keeps_its_images_though_the_clock_is_set(
 
 
 def test_no_path_stays_on_disk_when_a_window_is_killed_while_it_writes(tmp_path: Path) -> None:
-    half = abandoned_by_a_dead_window(tmp_path, []).with_suffix(".partial")
+    record = abandoned_by_a_dead_window(tmp_path, [])
+    half = record.with_name(f".{record.name}.partial")
     half.write_text('{"pid": 1, "paths": ["/slides/MEIER')
     OpenImages(tmp_path).take_abandoned()
     assert not list((tmp_path / FOLDER).iterdir())
